@@ -1,0 +1,62 @@
+/* limits.h - every quantity that a peer or a user can choose has its limit here, and nowhere else. */
+#ifndef PROMP_BASE_LIMITS_H
+#define PROMP_BASE_LIMITS_H
+
+#define PROMP_KIB 1024ULL
+#define PROMP_MIB (1024ULL * PROMP_KIB)
+#define PROMP_GIB (1024ULL * PROMP_MIB)
+
+/* Frames and links */
+#define PROMP_LIMIT_FRAME         (256 * PROMP_KIB) /* bytes of one frame, header included */
+#define PROMP_LIMIT_FRAME_FDS     4                 /* descriptors with one frame */
+#define PROMP_LIMIT_LINK_FDS      64                /* descriptors received and not yet claimed by a frame */
+#define PROMP_LIMIT_LINK_WINDOW   (4 * PROMP_MIB)   /* data bytes on a link that its reader has not released */
+#define PROMP_LIMIT_LINK_QUEUE    (64 * PROMP_MIB)  /* bytes waiting at one link; beyond it the link is dropped */
+#define PROMP_LIMIT_RELAY_SESSION (2 * PROMP_MIB)   /* data bytes of one session and direction waiting in a relay */
+
+/* Sessions: bytes a sender may have under way, per lane */
+#define PROMP_WINDOW_CONTROL  (256 * PROMP_KIB)
+#define PROMP_WINDOW_MESSAGES (1 * PROMP_MIB)
+#define PROMP_WINDOW_OUTPUT   (1 * PROMP_MIB)
+#define PROMP_WINDOW_BULK     (1 * PROMP_MIB)
+
+/* Records and values */
+#define PROMP_LIMIT_RECORD      (2 * PROMP_GIB + PROMP_MIB) /* bytes of one record */
+#define PROMP_LIMIT_VALUE       (2 * PROMP_GIB)             /* bytes of one encoded value */
+#define PROMP_LIMIT_VALUE_DEPTH 64                          /* lists and dicts inside one another */
+#define PROMP_LIMIT_VALUE_ITEMS (64 * 1024 * 1024)          /* items of one value, all levels together */
+#define PROMP_LIMIT_NAME        1024                        /* bytes of a task's or function's name */
+#define PROMP_LIMIT_PATH        4096                        /* bytes of a path */
+#define PROMP_LIMIT_CODE        (64 * PROMP_MIB)            /* bytes of source text in one task */
+#define PROMP_LIMIT_TEXT        (64 * PROMP_KIB)            /* bytes of a progress text or an error's text */
+#define PROMP_LIMIT_TRACE       (1 * PROMP_MIB)             /* bytes of a traceback */
+#define PROMP_LIMIT_START       (224 * PROMP_KIB)           /* bytes of arguments and environment of a start */
+#define PROMP_LIMIT_TAIL        (64 * PROMP_KIB)            /* bytes of a worker's last output that are kept */
+
+/* What one manager may hold */
+#define PROMP_LIMIT_UNSENT       (1 * PROMP_GIB)  /* bytes queued and not yet sent; one message always fits */
+#define PROMP_LIMIT_INBOX        (1 * PROMP_GIB)  /* bytes of messages and results not yet taken; then credit stops */
+#define PROMP_LIMIT_OUTPUT_INBOX (64 * PROMP_MIB) /* bytes of output not yet processed, per manager */
+
+/* A node */
+#define PROMP_LIMIT_WORKERS       4096 /* workers of one node */
+#define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
+#define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
+
+/* Times, milliseconds */
+#define PROMP_TIMEOUT_DEFAULT   10000  /* the manager time-out: lease of a session */
+#define PROMP_TIMEOUT_MIN       500
+#define PROMP_TIMEOUT_MAX       86400000
+#define PROMP_TIME_START        5000  /* startWorker waits at most this long for the node's answer */
+#define PROMP_TIME_HANDSHAKE    5000  /* a link that has not said HELLO by then is dropped */
+#define PROMP_TIME_LINGER       1000  /* destroying a manager: from asking its workers to stop to killing them */
+#define PROMP_TIME_ABORT        1000  /* default time-out of an abort */
+#define PROMP_TIME_NODE_IDLE    10000 /* a node that was started by a library ends so long after its last manager */
+#define PROMP_TIME_ACK          25    /* an acknowledgement waits at most this long for company */
+#define PROMP_TIME_PROBE        200   /* unacknowledged for so long: ask; doubles up to PROBE_MAX */
+#define PROMP_TIME_PROBE_MAX    2000
+#define PROMP_TIME_RECONNECT    20    /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_TICK         5     /* after so long without the user's thread the network thread takes over */
+#define PROMP_TIME_GAP          1000  /* a tick this late means we slept ourselves: nobody else is blamed for it */
+
+#endif

@@ -1,0 +1,102 @@
+/* promp_error.h - every error promp can report: one public enum, each value with a lasting number.
+ *
+ * The table is the source: the enum, promp_error_name(), promp_error_text() and the test that holds docs/errors.md
+ * against it are made from it. Numbers are never reused; a number that is retired stays here as retired.
+ */
+#ifndef PROMP_ERROR_H
+#define PROMP_ERROR_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* X(NAME, number, text) */
+#define PROMP_ERRORS(X)                                                                                      \
+    /* 10xx: how a call was made */                                                                          \
+    X(ARGUMENT, 1001, "an argument is not valid")                                                            \
+    X(STATE, 1002, "the call is not possible in this state")                                                 \
+    X(THREAD, 1003, "a manager is used from another thread than the one that created it")                    \
+    X(FORKED, 1004, "the manager belongs to the parent process")                                             \
+    X(CLOSED, 1005, "the object is closed")                                                                  \
+    X(NO_WORKER, 1006, "there is no living worker with this id")                                             \
+    X(MESSAGE_ID, 1007, "message ids above 0x7FFFFFFF are reserved")                                         \
+    X(VALUE_TYPE, 1008, "a value has a type that cannot travel")                                             \
+    X(VALUE_DEPTH, 1009, "a value is nested too deeply")                                                     \
+    X(VALUE_SIZE, 1010, "a value is too large")                                                              \
+    X(QUEUE_FULL, 1011, "the queue of unsent data has reached its limit")                                    \
+    X(TIMEOUT, 1012, "the time is over")                                                                     \
+    X(NO_TASK, 1013, "the worker knows no task of this name or kind")                                        \
+    X(TASK_FAILED, 1014, "the task reported a failure")                                                      \
+    X(TASK_ABORTED, 1015, "the task was aborted")                                                            \
+    X(OUTCOME_UNKNOWN, 1016, "the worker was lost while the task ran: its outcome is unknown")               \
+    X(NOT_A_WORKER, 1017, "this process was not started as a worker")                                        \
+    X(NOT_FOUND, 1018, "there is nothing of this name")                                                      \
+    /* 11xx: what the system refused */                                                                      \
+    X(MEMORY, 1101, "no memory left")                                                                        \
+    X(DESCRIPTORS, 1102, "no file descriptors left")                                                         \
+    X(SYSTEM, 1103, "a system call failed")                                                                  \
+    X(DISK_FULL, 1104, "the disk is full")                                                                   \
+    /* 12xx: reaching a node */                                                                              \
+    X(NODE_PROGRAM, 1201, "the program promp-node was not found")                                            \
+    X(NODE_START, 1202, "the local node could not be started")                                               \
+    X(NODE_TIMEOUT, 1203, "the node did not answer in time")                                                 \
+    X(NODE_GONE, 1204, "the node has ended")                                                                 \
+    X(SOCKET_FOLDER, 1205, "the socket folder belongs to somebody else or is open to others")                \
+    X(SOCKET_PATH, 1206, "the path of the socket is too long")                                               \
+    X(NOT_A_NODE, 1207, "what answers at the socket is not a promp node")                                    \
+    X(VERSION, 1208, "the peer speaks no version of the protocol that this program speaks")                  \
+    X(FOREIGN_USER, 1209, "the peer runs as another user")                                                   \
+    X(LIMIT_WORKERS, 1210, "the limit on workers is reached")                                                \
+    X(LIMIT_LINKS, 1211, "the limit on connections is reached")                                              \
+    X(NODE_RUNS, 1212, "another node already serves this folder")                                            \
+    /* 13xx: starting a worker */                                                                            \
+    X(PROGRAM_MISSING, 1301, "the worker program does not exist")                                            \
+    X(PROGRAM_DENIED, 1302, "the worker program may not be executed")                                        \
+    X(PROGRAM_FAILED, 1303, "the worker program could not be started")                                       \
+    X(START_SIZE, 1304, "arguments and environment of the worker are too large")                             \
+    X(START_FOLDER, 1305, "the working directory of the worker cannot be entered")                           \
+    X(PROCESSES, 1306, "the system allows no more processes")                                                \
+    /* 14xx: what a peer sent */                                                                             \
+    X(FRAME_SIZE, 1401, "a frame is larger or smaller than allowed")                                         \
+    X(FRAME_HEADER, 1402, "the header of a frame is malformed")                                              \
+    X(FRAME_TRUNCATED, 1403, "the connection ended in the middle of a frame")                                \
+    X(MESSAGE_UNKNOWN, 1404, "a message of an unknown type")                                                 \
+    X(MESSAGE_FIELD, 1405, "a field of a message is malformed or beyond its limit")                          \
+    X(MESSAGE_SENDER, 1406, "a message that this peer may not send")                                         \
+    X(MESSAGE_STATE, 1407, "a message that is not allowed in this state")                                    \
+    X(MESSAGE_SIZE, 1408, "a message is larger than its kind allows")                                        \
+    X(SESSION_FOREIGN, 1409, "a message for a session of somebody else")                                     \
+    X(CREDIT, 1410, "the peer sent more than it was granted")                                                \
+    X(OFFSET, 1411, "the peer acknowledged what was never sent")                                             \
+    X(DESCRIPTOR_COUNT, 1412, "descriptors came that were not announced")                                    \
+    X(CBOR, 1413, "a value is not well-formed CBOR")                                                         \
+    X(SILENT, 1414, "the peer was silent for too long")                                                      \
+    /* 15xx: how a worker ended */                                                                           \
+    X(WORKER_EXITED, 1501, "the worker exited")                                                              \
+    X(WORKER_SIGNALLED, 1502, "the worker was ended by a signal")                                            \
+    X(WORKER_MEMORY, 1503, "the worker ran out of memory")                                                   \
+    X(WORKER_TIME_LIMIT, 1504, "the worker reached its time limit")                                          \
+    X(WORKER_ABORTED, 1505, "the worker was ended because its task could not be aborted in time")            \
+    X(WORKER_NODE_LOST, 1506, "the worker's node was lost")                                                  \
+    X(WORKER_UNRESPONSIVE, 1507, "the worker did not answer for a whole time-out")                           \
+    X(WORKER_MANAGER_GONE, 1508, "the worker's manager ended")                                               \
+    X(WORKER_LEASE, 1509, "the manager was not heard for a whole time-out")                                  \
+    X(WORKER_STOPPED, 1510, "the worker was stopped")                                                        \
+    X(WORKER_START, 1511, "the worker could not be started")                                                 \
+    X(WORKER_PROTOCOL, 1512, "the worker was ended because it broke the protocol")
+
+#define PROMP_ERROR_ENUM(name, number, text) PROMP_ERR_##name = number,
+typedef enum { PROMP_OK = 0, PROMP_ERRORS(PROMP_ERROR_ENUM) } promp_err_t;
+#undef PROMP_ERROR_ENUM
+
+/* What went wrong in words; docs/errors.md has cause, outcome and action for each number. */
+typedef struct promp_error {
+    promp_err_t code;
+    int system;     /* errno where the system refused something, else 0 */
+    char text[512]; /* one sentence, UTF-8, no newline; starts with the text of the table */
+} promp_error_t;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,28 @@
+/* port.h - what a core (a manager's or a worker's) looks like to the shell that moves its frames. A shell may have
+ * several cores on one link: a worker's own and those of the managers it creates. The shell calls, the core never calls
+ * back. One thread (or lock) at a time. */
+#ifndef PROMP_SESSION_PORT_H
+#define PROMP_SESSION_PORT_H
+
+#include "base.h"
+#include "frame.h"
+
+typedef struct {
+    /* The link is up (after WELCOME, which names the node) or down. lost: it will not come back (the node ended). */
+    void (*path)(void *core, bool up, bool lost, const promp_id_t *node, int64_t now);
+    /* A frame with a session in its header. *mine: the session is this core's. An error: the peer broke the protocol. */
+    promp_err_t (*frame)(void *core, const promp_frame_t *frame, bool *mine, int64_t now);
+    /* Next frame to send, room as in promp_session_next; false: none. */
+    bool (*next)(void *core, promp_out_t *out, uint64_t room, int64_t now);
+    /* Does what time demands; returns when it wants the next call. */
+    int64_t (*tick)(void *core, int64_t now);
+    /* Smallest lease of its sessions in ms, 0: it has none. */
+    uint32_t (*lease)(void *core);
+} promp_port_ops_t;
+
+typedef struct {
+    void *core;
+    const promp_port_ops_t *ops;
+} promp_port_t;
+
+#endif
