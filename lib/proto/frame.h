@@ -38,12 +38,20 @@ typedef struct {
     promp_slice_t body; /* size - PROMP_FRAME_HEADER bytes, borrowed */
 } promp_frame_t;
 
+/* Size of a frame with a body of so many bytes. */
+static inline uint32_t promp_frame_size(size_t body)
+{
+    return (uint32_t)(PROMP_FRAME_HEADER + body);
+}
+
 /* Writes the header; frame->size must be set (promp_frame_size helps). */
 void promp_frame_pack(const promp_frame_t *frame, uint8_t header[PROMP_FRAME_HEADER]);
 
 /* Reads a frame from the start of data. PROMP_OK with *need = 0: frame is complete and borrows from data.
  * PROMP_OK with *need > 0: so many bytes in all are needed before it can be read. Else FRAME_SIZE or FRAME_HEADER;
- * those are found as soon as the header is there, before its body is waited for. */
+ * those are found as soon as the header is there, before its body is waited for. FRAME_HEADER: a type that is no
+ * frame's, more descriptors than allowed, no such lane, an end of data beyond 2^64, or a lane or offset in a frame
+ * that has none. Types without a row are left to promp_message_decode. */
 promp_err_t promp_frame_unpack(promp_slice_t data, promp_frame_t *frame, size_t *need);
 
 static inline uint64_t promp_record_head(uint16_t type, uint64_t size)

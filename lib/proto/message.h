@@ -2,6 +2,9 @@
  *
  * Strings and bytes in a decoded message borrow from the body it was decoded from. Everything a row of the table says
  * is checked before a handler sees the message: sender, receiver, state, size, limits, UTF-8 of STR.
+ *
+ * The body on the wire: the required fields in the order of the row, then optional ones (messages.def). DATA has a RAW
+ * body, bytes of a lane without a form: decoding it only checks the row and borrows the whole body as data.piece.
  */
 #ifndef PROMP_PROTO_MESSAGE_H
 #define PROMP_PROTO_MESSAGE_H
@@ -65,10 +68,11 @@ promp_err_t promp_message_decode(uint16_t type, promp_slice_t body, promp_who_t 
                                  promp_at_t state, uint16_t version, promp_message_t *message);
 
 /* Appends the body of message to out. Returns PROMP_OK, MEMORY, or MESSAGE_FIELD / MESSAGE_SIZE where the message
- * breaks its own row (a sender's bug or a user's value that is too large); then out is as before. */
+ * breaks its own row (a sender's bug or a user's value that is too large), MESSAGE_UNKNOWN where its type has none;
+ * then out is as before. */
 promp_err_t promp_message_encode(const promp_message_t *message, promp_buf_t *out);
 
-/* Likewise, but when the row's last field is BYTES those bytes are not copied: *rest is set to them and they belong
+/* Likewise, but when the row's last field is BYTES or RAW those bytes are not copied: *rest is set to them and they belong
  * right behind out. Else *rest is empty. */
 promp_err_t promp_message_encode_head(const promp_message_t *message, promp_buf_t *out, promp_slice_t *rest);
 
