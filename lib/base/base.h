@@ -69,8 +69,9 @@ static inline int64_t promp_max64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* "ARGUMENT" and "an argument is not valid"; never NULL, an unknown number gives "UNKNOWN". Static strings. */
-const char *promp_error_name(promp_err_t error);
-const char *promp_error_text(promp_err_t error);
+/* "ARGUMENT" and "an argument is not valid"; never NULL, an unknown number gives "UNKNOWN". Static strings.
+ */
+PROMP_EXPORT const char *promp_error_name(promp_err_t error);
+PROMP_EXPORT const char *promp_error_text(promp_err_t error);
 
 #endif
