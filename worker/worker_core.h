@@ -1,0 +1,109 @@
+/* worker_core.h - the worker's half as a plain state machine: no socket, no clock, no thread. A shell (worker.c, or the
+ * simulator) moves its frames by promp_worker_core_ops, calls what is below for the user's code, and does what
+ * promp_worker_core_act() asks. One thread (or lock) at a time, except where "any thread" is said.
+ *
+ *   new ── SETUP ──▶ set up ── ready() ──▶ idle ◀── begin() / finish() ──▶ busy
+ *   any ── stop (urgent slot 1) ──▶ stopped: no new task, the running one is asked to end
+ *   any ── RESET, broken protocol, lease ──▶ over: likewise, and DIE is asked for
+ *
+ * Aborting (urgent slot 0: a, the highest task number meant; b, T ms): all tasks up to a that have not begun are dropped, also those
+ * that are still on their way; the running one has its flag set. INTERRUPT is asked for at T/2 unless the flag was
+ * looked at, TERMINATE at 0.9 T; ending the process at T is the node's. When nothing up to a runs any more, DONE{a, aborted} goes out.
+ */
+#ifndef PROMP_WORKER_CORE_H
+#define PROMP_WORKER_CORE_H
+
+#include "base.h"
+#include "port.h"
+
+typedef struct promp_worker_core promp_worker_core_t;
+
+/* id: the session that WELCOME named. NULL without memory. */
+promp_worker_core_t *promp_worker_core_new(const promp_id_t *id, int64_t now);
+void promp_worker_core_destroy(promp_worker_core_t **core);
+
+/* For promp_hub_attach and the simulator; the port's core is the promp_worker_core_t. */
+extern const promp_port_ops_t promp_worker_core_ops;
+
+/* What the shell shall do; asked after each call of ops->tick, ops->frame and ops->path, until NONE. */
+typedef enum {
+    PROMP_WORKER_ACT_NONE,
+    PROMP_WORKER_ACT_INTERRUPT, /* interrupt the task *task, where the host can */
+    PROMP_WORKER_ACT_TERMINATE, /* SIGTERM to this process: the task *task does not obey */
+    PROMP_WORKER_ACT_DIE        /* end the process group: nobody is there for whom to work */
+} promp_worker_act_t;
+promp_worker_act_t promp_worker_core_act(promp_worker_core_t *core, uint64_t *task);
+
+/* --- what the worker is --- */
+
+typedef struct {
+    uint32_t worker;  /* id at its manager */
+    uint32_t level;   /* 1 below a root manager */
+    uint32_t options; /* PROMP_OPT_* */
+    uint32_t timeout; /* lease of the session, ms */
+    promp_slice_t extra;
+    const char *address; /* of the node, for the user; "" when not told */
+} promp_worker_setup_t;
+/* NULL until SETUP has come; then it never changes (any thread). */
+const promp_worker_setup_t *promp_worker_core_setup(const promp_worker_core_t *core);
+
+/* OK; CLOSED: stopped; else why the session is over. */
+promp_err_t promp_worker_core_state(const promp_worker_core_t *core);
+/* Everything that was queued has reached the manager. */
+bool promp_worker_core_settled(const promp_worker_core_t *core);
+
+/* --- tasks --- */
+
+/* A task as it came. body owns the bytes that the slices borrow: promp_worker_job_free. */
+typedef struct {
+    uint64_t number;
+    uint32_t kind;  /* promp_task_kind_t, unchecked */
+    uint32_t flags; /* 1: the value is wanted */
+    promp_slice_t name, file, code, args;
+    uint8_t *body;
+} promp_worker_job_t;
+void promp_worker_job_free(promp_worker_job_t *job);
+
+/* Queues READY, the first time. OK, MEMORY, CLOSED. */
+promp_err_t promp_worker_core_ready(promp_worker_core_t *core, uint32_t pid);
+
+/* A task waits (and none runs, and the worker is not stopped). */
+bool promp_worker_core_has_task(const promp_worker_core_t *core);
+/* Begins the next task, which moves into *job. False: has_task is false. */
+bool promp_worker_core_begin(promp_worker_core_t *core, promp_worker_job_t *job);
+uint64_t promp_worker_core_running(const promp_worker_core_t *core); /* its number, 0: none */
+
+/* Queues the value that the running task returns; cbor is one encoded value, copied. OK, MEMORY, VALUE_SIZE, STATE, CLOSED. */
+promp_err_t promp_worker_core_result(promp_worker_core_t *core, promp_slice_t cbor);
+/* Queues why it failed. The texts (may be NULL) are cut to their limits, what is not UTF-8 in them is replaced. */
+promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t code, const char *kind, const char *text,
+                                      const char *trace);
+/* Ends the running task: queues its last progress and text, then DONE. outcome: 0 done, 1 failed, 2 aborted. All of a
+ * task's end is queued without a look at credit, so it leaves together. OK, MEMORY (the session is over then), STATE, CLOSED. */
+promp_err_t promp_worker_core_finish(promp_worker_core_t *core, uint8_t outcome);
+
+/* The running task shall end (aborted, stopped, or the session is over). Any thread. Counts as a look at the flag. */
+bool promp_worker_core_aborted(promp_worker_core_t *core);
+/* The manager wants this worker to end, or is gone. Any thread. */
+bool promp_worker_core_stopped(const promp_worker_core_t *core);
+
+/* --- progress and text of the running task: an older value that has not left yet is replaced --- */
+promp_err_t promp_worker_core_progress(promp_worker_core_t *core, int value); /* OK, MEMORY, STATE: no task, CLOSED */
+promp_err_t promp_worker_core_text(promp_worker_core_t *core, const char *text); /* also VALUE_SIZE, ARGUMENT: not UTF-8 */
+
+/* --- messages --- */
+
+/* OK, MESSAGE_ID, VALUE_SIZE, QUEUE_FULL, MEMORY, CLOSED. */
+promp_err_t promp_worker_core_send(promp_worker_core_t *core, uint32_t id, promp_slice_t data);
+bool promp_worker_core_has_message(const promp_worker_core_t *core);
+/* The oldest one; *data is malloc'd and the caller's. OK, NOT_FOUND, MEMORY (it stays). */
+promp_err_t promp_worker_core_receive(promp_worker_core_t *core, uint32_t *id, uint8_t **data, size_t *size);
+
+/* --- output --- */
+
+/* There is room for a record: what is queued is below its bound. */
+bool promp_worker_core_output_room(const promp_worker_core_t *core);
+/* Queues one record, whatever room says. OK, VALUE_SIZE, ARGUMENT: stream, MEMORY, CLOSED. */
+promp_err_t promp_worker_core_output(promp_worker_core_t *core, int stream, promp_slice_t text);
+
+#endif
