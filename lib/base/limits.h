@@ -2,6 +2,8 @@
 #ifndef PROMP_BASE_LIMITS_H
 #define PROMP_BASE_LIMITS_H
 
+#include_next <limits.h> /* the system header of the same name is found through us */
+
 #define PROMP_KIB 1024ULL
 #define PROMP_MIB (1024ULL * PROMP_KIB)
 #define PROMP_GIB (1024ULL * PROMP_MIB)
@@ -32,6 +34,12 @@
 #define PROMP_LIMIT_TRACE       (1 * PROMP_MIB)             /* bytes of a traceback */
 #define PROMP_LIMIT_START       (224 * PROMP_KIB)           /* bytes of arguments and environment of a start */
 #define PROMP_LIMIT_TAIL        (64 * PROMP_KIB)            /* bytes of a worker's last output that are kept */
+
+/* A worker's output */
+#define PROMP_LIMIT_OUTPUT_QUEUE (1 * PROMP_MIB)  /* bytes queued beyond the lane's window; then the writer waits */
+#define PROMP_LIMIT_OUTPUT_READ  (64 * PROMP_KIB) /* bytes taken from a pipe at once: the longest native record */
+#define PROMP_LIMIT_OUTPUT_PART  (4 * PROMP_KIB)  /* an unfinished line of native output that long waits for no end */
+#define PROMP_TIME_OUTPUT_PART   100              /* nor does one that old, ms */
 
 /* What one manager may hold */
 #define PROMP_LIMIT_UNSENT       (1 * PROMP_GIB)  /* bytes queued and not yet sent; one message always fits */
