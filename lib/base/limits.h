@@ -45,6 +45,9 @@
 #define PROMP_LIMIT_UNSENT       (1 * PROMP_GIB)  /* bytes queued and not yet sent; one message always fits */
 #define PROMP_LIMIT_INBOX        (1 * PROMP_GIB)  /* bytes of messages and results not yet taken; then credit stops */
 #define PROMP_LIMIT_OUTPUT_INBOX (64 * PROMP_MIB) /* bytes of output not yet processed, per manager */
+#define PROMP_LIMIT_FAILURES     10000            /* failures not yet taken; the oldest go first */
+#define PROMP_LIMIT_FAILURE_TEXT (64 * PROMP_MIB) /* bytes of their texts, likewise */
+#define PROMP_LIMIT_EXITS        1024             /* exit records of dead workers; the oldest are forgotten */
 
 /* A node */
 #define PROMP_LIMIT_WORKERS       4096 /* workers of one node */

@@ -63,6 +63,8 @@ bool promp_session_settled(const promp_session_t *session); /* everything queued
 /* Takes the next complete record of a lane; credit returns by this. False: none. */
 bool promp_session_take(promp_session_t *session, promp_lane_t lane, promp_record_t *record);
 uint64_t promp_session_taken(const promp_session_t *session, promp_lane_t lane); /* offset behind the last one taken */
+/* Next byte wanted: everything of the lane before it is here. */
+uint64_t promp_session_received(const promp_session_t *session, promp_lane_t lane);
 bool promp_session_has_record(const promp_session_t *session, promp_lane_t lane);
 
 /* Sets an urgent slot; a later call replaces an earlier one. */
