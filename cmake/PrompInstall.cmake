@@ -1,0 +1,25 @@
+# What `cmake --install` puts where: libpromp with its headers, pkg-config and CMake package files, and promp-node.
+
+if(TARGET promp-node)
+    install(TARGETS promp-node RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+if(TARGET promp)
+    set_target_properties(promp PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+    install(TARGETS promp EXPORT promp LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    install(FILES manager/promp.h lib/base/promp_error.h lib/proto/promp_value.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+    # libpromp needs nothing of its users, so the exported target is the whole package.
+    include(CMakePackageConfigHelpers)
+    set(package ${CMAKE_INSTALL_LIBDIR}/cmake/promp)
+    write_basic_package_version_file(${CMAKE_BINARY_DIR}/prompConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+    install(EXPORT promp FILE prompConfig.cmake NAMESPACE promp:: DESTINATION ${package})
+    install(FILES ${CMAKE_BINARY_DIR}/prompConfigVersion.cmake DESTINATION ${package})
+
+    # The way from promp.pc to the prefix, so that the installed tree can be put anywhere.
+    file(RELATIVE_PATH PROMP_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+    configure_file(cmake/promp.pc.in promp.pc @ONLY)
+    install(FILES ${CMAKE_BINARY_DIR}/promp.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
