@@ -36,7 +36,8 @@ endif()
 function(promp_part name)
     cmake_parse_arguments(arg "" "" "SOURCES;USES" ${ARGN})
     add_library(promp_${name} STATIC ${arg_SOURCES})
-    target_include_directories(promp_${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+    # -iquote: our limits.h and error.h must not hide the system's <limits.h> and <error.h>.
+    target_compile_options(promp_${name} PUBLIC "SHELL:-iquote ${CMAKE_CURRENT_SOURCE_DIR}")
     target_link_libraries(promp_${name} PUBLIC ${arg_USES})
 endfunction()
 

@@ -1,4 +1,5 @@
-# What `cmake --install` puts where: libpromp with its headers, pkg-config and CMake package files, and promp-node.
+# The public face of libpromp, in the build tree and installed: three headers, pkg-config and CMake package files;
+# and promp-node.
 
 if(TARGET promp-node)
     install(TARGETS promp-node RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -8,8 +9,14 @@ if(TARGET promp)
     set_target_properties(promp PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
     install(TARGETS promp EXPORT promp LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-    install(FILES manager/promp.h lib/base/promp_error.h lib/proto/promp_value.h
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    set(public_headers manager/promp.h lib/base/promp_error.h lib/proto/promp_value.h)
+    install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    # Users in the build tree (examples, tests) see exactly what users of the installed library see.
+    foreach(header ${public_headers})
+        get_filename_component(name ${header} NAME)
+        configure_file(${header} include/${name} COPYONLY)
+    endforeach()
+    target_include_directories(promp INTERFACE $<BUILD_INTERFACE:${CMAKE_BINARY_DIR}/include>)
 
     # libpromp needs nothing of its users, so the exported target is the whole package.
     include(CMakePackageConfigHelpers)
