@@ -1,5 +1,6 @@
-/* session.h - the reliable two-way stream between one manager and one worker: four ordered lanes, exactly once, whatever
- * happens to the path. A plain state machine: no socket, no clock, no thread. One thread (or lock) at a time.
+/* session.h - the reliable two-way stream between one manager and one worker: four ordered lanes, exactly
+ * once, whatever happens to the path. A plain state machine: no socket, no clock, no thread. One thread (or
+ * lock) at a time.
  *
  *              ATTACH(e+1) sent            ATTACHED(e+1)
  *   DOWN ----------------------> ATTACHING ------------> OPEN        (manager's side)
@@ -7,13 +8,14 @@
  *   any  -- path lost, NO_ROUTE, REATTACH --> DOWN (the manager's side tries again with back-off)
  *   any  -- RESET, or the owner says so ----> OVER
  *
- * A lane is a stream of bytes with 64-bit offsets. The sender keeps what is not acknowledged. A DATA frame carries a
- * piece at an offset: the wanted one is taken, an older one dropped (its new part taken), a later one dropped and told
- * as a gap. Acknowledgement and credit are absolute offsets, so repeating or losing them does no harm. Credit is
- * "taken + window", where bytes of a record that is still being put together count as taken (its memory is set aside
- * when its head arrives and bounded by PROMP_LIMIT_RECORD). What is lost is found by PROBE: data unacknowledged for
- * PROMP_TIME_PROBE asks for an ACK; if the answer shows a hole before what had been sent by then, the lane goes back.
- * CONGESTED makes the lane go back too, after a pause that doubles while no progress is seen.
+ * A lane is a stream of bytes with 64-bit offsets. The sender keeps what is not acknowledged. A DATA frame
+ * carries a piece at an offset: the wanted one is taken, an older one dropped (its new part taken), a later
+ * one dropped and told as a gap. Acknowledgement and credit are absolute offsets, so repeating or losing them
+ * does no harm. Credit is "taken + window", where bytes of a record that is still being put together count as
+ * taken (its memory is set aside when its head arrives and bounded by PROMP_LIMIT_RECORD). What is lost is
+ * found by PROBE: data unacknowledged for PROMP_TIME_PROBE asks for an ACK; if the answer shows a hole before
+ * what had been sent by then, the lane goes back. CONGESTED makes the lane go back too, after a pause that
+ * doubles while no progress is seen.
  *
  * The manager's side of a session raises the epoch at every attach; frames of another epoch are dropped.
  */
@@ -26,7 +28,12 @@
 
 typedef struct promp_session promp_session_t;
 
-typedef enum { PROMP_SESSION_DOWN, PROMP_SESSION_ATTACHING, PROMP_SESSION_OPEN, PROMP_SESSION_OVER } promp_session_state_t;
+typedef enum {
+    PROMP_SESSION_DOWN,
+    PROMP_SESSION_ATTACHING,
+    PROMP_SESSION_OPEN,
+    PROMP_SESSION_OVER
+} promp_session_state_t;
 
 #define PROMP_SLOT_ABORT 0 /* urgent slots */
 #define PROMP_SLOT_STOP  1
@@ -49,52 +56,68 @@ promp_err_t promp_session_error(const promp_session_t *session); /* why it is OV
 
 /* --- the application's side --- */
 
-/* Queues one record: body is the parts one behind the other, copied. OK, MEMORY, VALUE_SIZE, CLOSED (session is OVER).
- * There is no limit here: the caller looks at promp_session_backlog first. */
-promp_err_t promp_session_send(promp_session_t *session, promp_lane_t lane, uint16_t type, const promp_slice_t *parts,
-                               size_t count);
+/* Queues one record: body is the parts one behind the other, copied. OK, MEMORY, VALUE_SIZE, CLOSED (session
+ * is OVER), ARGUMENT (a type that this side does not send, or not on this lane). There is no limit here: the
+ * caller looks at promp_session_backlog first. */
+promp_err_t promp_session_send(promp_session_t *session, promp_lane_t lane, uint16_t type,
+                               const promp_slice_t *parts, size_t count);
 
-uint64_t promp_session_sent(const promp_session_t *session, promp_lane_t lane);  /* offset behind what was queued */
-uint64_t promp_session_acked(const promp_session_t *session, promp_lane_t lane); /* offset the peer has up to */
-uint64_t promp_session_backlog(const promp_session_t *session, promp_lane_t lane); /* queued, not acknowledged */
-uint64_t promp_session_unsent(const promp_session_t *session, promp_lane_t lane); /* queued, not on any path yet */
-bool promp_session_settled(const promp_session_t *session); /* everything queued, urgent too, is acknowledged */
+uint64_t promp_session_sent(const promp_session_t *session,
+                            promp_lane_t lane); /* offset behind what was queued */
+uint64_t promp_session_acked(const promp_session_t *session,
+                             promp_lane_t lane); /* offset the peer has up to */
+uint64_t promp_session_backlog(const promp_session_t *session,
+                               promp_lane_t lane); /* queued, not acknowledged */
+uint64_t promp_session_unsent(const promp_session_t *session,
+                              promp_lane_t lane); /* queued, not on any path yet */
+bool promp_session_settled(
+    const promp_session_t *session); /* everything queued, urgent too, is acknowledged */
 
 /* Takes the next complete record of a lane; credit returns by this. False: none. */
 bool promp_session_take(promp_session_t *session, promp_lane_t lane, promp_record_t *record);
-uint64_t promp_session_taken(const promp_session_t *session, promp_lane_t lane); /* offset behind the last one taken */
+uint64_t promp_session_taken(const promp_session_t *session,
+                             promp_lane_t lane); /* offset behind the last one taken */
 /* Next byte wanted: everything of the lane before it is here. */
 uint64_t promp_session_received(const promp_session_t *session, promp_lane_t lane);
 bool promp_session_has_record(const promp_session_t *session, promp_lane_t lane);
 
 /* Sets an urgent slot; a later call replaces an earlier one. */
 void promp_session_urge(promp_session_t *session, int slot, uint64_t a, uint64_t b);
-/* True once for each new version that has come from the peer. */
+/* True once for each new version that has come from the peer; of several that came meanwhile the last is
+ * told. */
 bool promp_session_urged(promp_session_t *session, int slot, uint64_t *a, uint64_t *b);
 
 /* --- the path's side --- */
 
-/* The link below is there (up) or not. Manager's side: up starts attaching. Worker's side: up after a loss asks for
- * it (REATTACH). */
+/* The link below is there (up) or not. Manager's side: up starts attaching. Worker's side: up after a loss
+ * asks for it (REATTACH). */
 void promp_session_path(promp_session_t *session, bool up, int64_t now);
 
-/* A frame of this session (ATTACH .. CONGESTED, by messages.def) came from `from`. Other frame types: MESSAGE_STATE.
- * On an error nothing has changed but what the header says; the caller drops the peer or ends the session. */
-promp_err_t promp_session_frame(promp_session_t *session, const promp_frame_t *frame, promp_who_t from, int64_t now);
+/* A frame of this session (ATTACH .. CONGESTED, by messages.def) came. from: mask of those who may speak
+ * there; on a link to a node PROMP_WHO_NODE and the other end of the session. Other frame types:
+ * MESSAGE_STATE. Frames of an older epoch, and what comes when it no longer can matter, are dropped: OK. A
+ * relay's NO_ROUTE and CONGESTED carry the epoch of the frame that they answer, or 0. MEMORY: the frame is as
+ * if lost, it will come again. Any other error: the peer broke the protocol; the caller drops it or ends the
+ * session. */
+promp_err_t promp_session_frame(promp_session_t *session, const promp_frame_t *frame, promp_who_t from,
+                                int64_t now);
 
-/* The next frame to send, most pressing first: attach, urgent, acks, control lane, then the other lanes in turn.
- * room: data bytes the link takes now (its window); 0: only frames that need no window. False: nothing to send.
- * A DATA frame returned counts as sent; one that the link could not take is found again by path(false) or PROBE. */
+/* The next frame to send, most pressing first: attach, urgent, acks, control lane, then the other lanes in
+ * turn. out->urgent is set but for DATA of lanes other than control, and PROBE, which must stay behind that
+ * DATA. room: data bytes the link takes now (its window); 0: only frames that need no window. False: nothing
+ * to send. A DATA frame returned counts as sent; one that the link could not take is found again by
+ * path(false) or PROBE. */
 bool promp_session_next(promp_session_t *session, promp_out_t *out, uint64_t room, int64_t now);
 
-/* Acknowledge with the next frames rather than by time: called when the taker is about to send anyway or an exchange
- * is over. (Acks otherwise wait PROMP_TIME_ACK or for a quarter of a window.) */
+/* Acknowledge with the next frames rather than by time: called when the taker is about to send anyway or an
+ * exchange is over. (Acks otherwise wait PROMP_TIME_ACK or for a quarter of a window.) */
 void promp_session_ack_now(promp_session_t *session);
 
 /* Does what time demands; returns when it wants to be called next (PROMP_NEVER: not by time). */
 int64_t promp_session_tick(promp_session_t *session, int64_t now);
 
-/* Ends it: RESET with error is sent once if a path is there, nothing is retained. */
+/* Ends it: RESET with error is sent once if a path is there (and again to a peer that goes on sending),
+ * nothing is retained. Records that are complete can still be taken, also after a RESET from the peer. */
 void promp_session_over(promp_session_t *session, promp_err_t error);
 
 #endif
