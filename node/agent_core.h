@@ -67,7 +67,7 @@ typedef struct {
     uint32_t pid;
     uint64_t start;
     promp_err_t error;
-    promp_out_t out; /* SEND, TO_KEEPER; valid until the next call into the core */
+    const promp_out_t *out; /* SEND, TO_KEEPER; valid until the next call into the core */
 } promp_agent_effect_t;
 
 /* NULL without memory. */
