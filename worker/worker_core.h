@@ -1,14 +1,16 @@
-/* worker_core.h - the worker's half as a plain state machine: no socket, no clock, no thread. A shell (worker.c, or the
- * simulator) moves its frames by promp_worker_core_ops, calls what is below for the user's code, and does what
- * promp_worker_core_act() asks. One thread (or lock) at a time, except where "any thread" is said.
+/* worker_core.h - the worker's half as a plain state machine: no socket, no clock, no thread. A shell
+ * (worker.c, or the simulator) moves its frames by promp_worker_core_ops, calls what is below for the user's
+ * code, and does what promp_worker_core_act() asks. One thread (or lock) at a time, except where "any thread"
+ * is said.
  *
  *   new ── SETUP ──▶ set up ── ready() ──▶ idle ◀── begin() / finish() ──▶ busy
  *   any ── stop (urgent slot 1) ──▶ stopped: no new task, the running one is asked to end
  *   any ── RESET, broken protocol, lease ──▶ over: likewise, and DIE is asked for
  *
- * Aborting (urgent slot 0: a, the highest task number meant; b, T ms): all tasks up to a that have not begun are dropped, also those
- * that are still on their way; the running one has its flag set. INTERRUPT is asked for at T/2 unless the flag was
- * looked at, TERMINATE at 0.9 T; ending the process at T is the node's. When nothing up to a runs any more, DONE{a, aborted} goes out.
+ * Aborting (urgent slot 0: a, the highest task number meant; b, T ms): all tasks up to a that have not begun
+ * are dropped, also those that are still on their way; the running one has its flag set. INTERRUPT is asked
+ * for at T/2 unless the flag was looked at, TERMINATE at 0.9 T; ending the process at T is the node's. When
+ * nothing up to a runs any more, DONE{a, aborted} goes out.
  */
 #ifndef PROMP_WORKER_CORE_H
 #define PROMP_WORKER_CORE_H
@@ -73,23 +75,29 @@ bool promp_worker_core_has_task(const promp_worker_core_t *core);
 bool promp_worker_core_begin(promp_worker_core_t *core, promp_worker_job_t *job);
 uint64_t promp_worker_core_running(const promp_worker_core_t *core); /* its number, 0: none */
 
-/* Queues the value that the running task returns; cbor is one encoded value, copied. OK, MEMORY, VALUE_SIZE, STATE, CLOSED. */
+/* Queues the value that the running task returns; cbor is one encoded value, copied. OK, MEMORY, VALUE_SIZE,
+ * STATE, CLOSED. */
 promp_err_t promp_worker_core_result(promp_worker_core_t *core, promp_slice_t cbor);
-/* Queues why it failed. The texts (may be NULL) are cut to their limits, what is not UTF-8 in them is replaced. */
-promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t code, const char *kind, const char *text,
-                                      const char *trace);
-/* Ends the running task: queues its last progress and text, then DONE. outcome: 0 done, 1 failed, 2 aborted. All of a
- * task's end is queued without a look at credit, so it leaves together. OK, MEMORY (the session is over then), STATE, CLOSED. */
+/* Queues why it failed. The texts (may be NULL) are cut to their limits, what is not UTF-8 in them is
+ * replaced. */
+promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t code, const char *kind,
+                                      const char *text, const char *trace);
+/* Ends the running task: queues its last progress and text, then DONE. outcome: 0 done, 1 failed, 2 aborted.
+ * All of a task's end is queued without a look at credit, so it leaves together. OK, MEMORY (the session is
+ * over then), STATE, CLOSED. */
 promp_err_t promp_worker_core_finish(promp_worker_core_t *core, uint8_t outcome);
 
-/* The running task shall end (aborted, stopped, or the session is over). Any thread. Counts as a look at the flag. */
+/* The running task shall end (aborted, stopped, or the session is over). Any thread. Counts as a look at the
+ * flag. */
 bool promp_worker_core_aborted(promp_worker_core_t *core);
 /* The manager wants this worker to end, or is gone. Any thread. */
 bool promp_worker_core_stopped(const promp_worker_core_t *core);
 
 /* --- progress and text of the running task: an older value that has not left yet is replaced --- */
-promp_err_t promp_worker_core_progress(promp_worker_core_t *core, int value); /* OK, MEMORY, STATE: no task, CLOSED */
-promp_err_t promp_worker_core_text(promp_worker_core_t *core, const char *text); /* also VALUE_SIZE, ARGUMENT: not UTF-8 */
+promp_err_t promp_worker_core_progress(promp_worker_core_t *core,
+                                       int value); /* OK, MEMORY, STATE: no task, CLOSED */
+promp_err_t promp_worker_core_text(promp_worker_core_t *core,
+                                   const char *text); /* also VALUE_SIZE, ARGUMENT: not UTF-8 */
 
 /* --- messages --- */
 

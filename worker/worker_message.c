@@ -1,0 +1,73 @@
+/* worker_message.c - users' messages, and the progress and text of the running task. */
+#include "worker_inner.h"
+
+promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *data, size_t size)
+{
+    if (!worker || (!data && size))
+        return PROMP_ERR_ARGUMENT;
+    promp_hub_lock(worker->hub);
+    promp_err_t err = promp_worker_core_send(worker->core, id, promp_slice(data, size));
+    promp_hub_unlock(worker->hub);
+    return err;
+}
+
+bool promp_worker_receive(promp_worker_t *worker, promp_message_user_t *message)
+{
+    *message = (promp_message_user_t){.id = PROMP_MESSAGE_INVALID};
+    promp_hub_lock(worker->hub);
+    if (!promp_worker_core_has_message(worker->core))
+        promp_hub_pump(worker->hub);
+    bool got =
+        promp_worker_core_receive(worker->core, &message->id, &message->data, &message->size) == PROMP_OK;
+    promp_hub_unlock(worker->hub);
+    return got;
+}
+
+bool promp_worker_has_message(promp_worker_t *worker)
+{
+    promp_hub_lock(worker->hub);
+    if (!promp_worker_core_has_message(worker->core))
+        promp_hub_pump(worker->hub);
+    bool has = promp_worker_core_has_message(worker->core);
+    promp_hub_unlock(worker->hub);
+    return has;
+}
+
+/* Lock held. Looking at the flag only when there is no message: a message that came first is the answer. */
+static bool message_or_end(void *arg)
+{
+    promp_worker_t *worker = arg;
+    return promp_worker_core_has_message(worker->core) || promp_worker_core_aborted(worker->core) ||
+           promp_worker_core_state(worker->core);
+}
+
+promp_err_t promp_worker_wait_message(promp_worker_t *worker, int timeout)
+{
+    promp_hub_lock(worker->hub);
+    int64_t deadline = timeout < 0 ? PROMP_NEVER : promp_clock_ms() + timeout;
+    promp_err_t err = PROMP_OK;
+    if (!message_or_end(worker))
+        err = promp_hub_wait(worker->hub, message_or_end, worker, deadline);
+    if (promp_worker_core_has_message(worker->core))
+        err = PROMP_OK;
+    else if (message_or_end(worker))
+        err = PROMP_ERR_TASK_ABORTED;
+    promp_hub_unlock(worker->hub);
+    return err;
+}
+
+promp_err_t promp_worker_progress(promp_worker_t *worker, int value)
+{
+    promp_hub_lock(worker->hub);
+    promp_err_t err = promp_worker_core_progress(worker->core, value);
+    promp_hub_unlock(worker->hub);
+    return err;
+}
+
+promp_err_t promp_worker_text(promp_worker_t *worker, const char *text)
+{
+    promp_hub_lock(worker->hub);
+    promp_err_t err = promp_worker_core_text(worker->core, text);
+    promp_hub_unlock(worker->hub);
+    return err;
+}

@@ -1,0 +1,197 @@
+/* worker_output.c - what the worker prints: records of the language's own writes, and the pipes of native
+ * code. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "worker_inner.h"
+
+/* May the output queue take more, or is there no reason to wait for that any longer? */
+static bool may_go_on(void *arg)
+{
+    promp_worker_t *worker = arg;
+    return promp_worker_core_output_room(worker->core) || promp_worker_core_state(worker->core) ||
+           promp_worker_core_aborted(worker->core);
+}
+
+/* Lock held. OK: there is room. */
+static promp_err_t wait_for_room(promp_worker_t *worker)
+{
+    if (promp_worker_core_output_room(worker->core))
+        return PROMP_OK;
+    promp_err_t err = promp_hub_wait(worker->hub, may_go_on, worker, PROMP_NEVER);
+    if (err || promp_worker_core_output_room(worker->core))
+        return err;
+    return promp_worker_core_state(worker->core) ? PROMP_ERR_CLOSED : PROMP_ERR_TASK_ABORTED;
+}
+
+promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *text, size_t size)
+{
+    if (!worker || (!text && size) || stream < PROMP_STREAM_STDOUT || stream > PROMP_STREAM_NATIVE_STDERR)
+        return PROMP_ERR_ARGUMENT;
+    if (size == 0)
+        return PROMP_OK;
+    promp_hub_lock(worker->hub);
+    bool wanted = worker->setup->options & (PROMP_OPT_REDIRECT | PROMP_OPT_ATOMIC);
+    promp_err_t err = PROMP_OK;
+    if (wanted)
+        err = wait_for_room(worker);
+    /* What nobody wants to see waits for nothing: its last bytes are all that counts, for the exit record. */
+    if (!err && (wanted || promp_worker_core_output_room(worker->core)))
+        err = promp_worker_core_output(worker->core, stream, promp_slice(text, size));
+    promp_hub_unlock(worker->hub);
+    return err;
+}
+
+/* --- pipes --- */
+
+/* Sends the first size bytes of the buffer; the rest moves to its front. Without memory they are lost. */
+static void emit(promp_worker_pipe_t *pipe, size_t size)
+{
+    if (size == 0)
+        return;
+    promp_worker_core_output(pipe->worker->core, pipe->stream, promp_slice(pipe->buf, size));
+    pipe->part -= size;
+    memmove(pipe->buf, pipe->buf + size, pipe->part);
+}
+
+/* Sends what was read, under ATOMIC up to the end of the last line: the manager would end an unfinished one.
+ */
+static void emit_lines(promp_worker_pipe_t *pipe)
+{
+    const uint8_t *end = NULL;
+    if (pipe->worker->setup->options & PROMP_OPT_ATOMIC)
+        end = memrchr(pipe->buf, '\n', pipe->part);
+    else
+        end = pipe->buf + pipe->part - 1;
+    if (end)
+        emit(pipe, (size_t)(end + 1 - pipe->buf));
+    if (pipe->part >= PROMP_LIMIT_OUTPUT_PART)
+        emit(pipe, pipe->part);
+    if (pipe->part == 0)
+        pipe->part_due = PROMP_NEVER;
+    else if (end || pipe->part_due == PROMP_NEVER)
+        pipe->part_due = promp_clock_ms() + PROMP_TIME_OUTPUT_PART;
+}
+
+/* Reads once. False: nothing was there, or its end has come. */
+static bool read_pipe(promp_worker_pipe_t *pipe)
+{
+    ssize_t n = read(pipe->fd, pipe->buf + pipe->part, sizeof pipe->buf - pipe->part);
+    if (n < 0)
+        return false;
+    if (n == 0) {
+        emit(pipe, pipe->part);
+        if (pipe->watched)
+            promp_hub_unwatch(pipe->worker->hub, pipe->fd);
+        close(pipe->fd);
+        pipe->fd = -1;
+        pipe->watched = false;
+        return false;
+    }
+    pipe->part += (size_t)n;
+    emit_lines(pipe);
+    return true;
+}
+
+static void on_readable(void *arg, int fd, short revents)
+{
+    promp_worker_pipe_t *pipe = arg;
+    (void)fd;
+    (void)revents;
+    read_pipe(pipe);
+    promp_worker_pipes_watch(pipe->worker);
+}
+
+void promp_worker_pipes_open(promp_worker_t *worker, promp_worker_fds_t *fds)
+{
+    for (int i = 0; i < PROMP_WORKER_PIPES; i++) {
+        promp_worker_pipe_t *pipe = &worker->pipe[i];
+        pipe->worker = worker;
+        pipe->fd = fds->pipe[i];
+        fds->pipe[i] = -1;
+        pipe->stream = PROMP_STREAM_NATIVE_STDOUT + i;
+        pipe->part_due = PROMP_NEVER;
+    }
+    promp_worker_pipes_watch(worker);
+}
+
+void promp_worker_pipes_watch(promp_worker_t *worker)
+{
+    bool room = worker->setup && promp_worker_core_output_room(worker->core);
+    for (int i = 0; i < PROMP_WORKER_PIPES; i++) {
+        promp_worker_pipe_t *pipe = &worker->pipe[i];
+        if (pipe->fd < 0 || pipe->watched == room)
+            continue;
+        const promp_hub_watch_t watch = {pipe->fd, on_readable, pipe};
+        if (!room)
+            promp_hub_unwatch(worker->hub, pipe->fd);
+        else if (promp_hub_watch(worker->hub, &watch, POLLIN))
+            continue; /* no memory: tried again soon */
+        pipe->watched = room;
+    }
+}
+
+int64_t promp_worker_pipes_tick(promp_worker_t *worker, int64_t now)
+{
+    int64_t next = PROMP_NEVER;
+    for (int i = 0; i < PROMP_WORKER_PIPES; i++) {
+        promp_worker_pipe_t *pipe = &worker->pipe[i];
+        if (pipe->part && pipe->part_due <= now) {
+            emit(pipe, pipe->part);
+            pipe->part_due = PROMP_NEVER;
+        }
+        if (pipe->part)
+            next = promp_min64(next, pipe->part_due);
+    }
+    return next;
+}
+
+void promp_worker_pipes_close(promp_worker_t *worker)
+{
+    for (int i = 0; i < PROMP_WORKER_PIPES; i++) {
+        promp_worker_pipe_t *pipe = &worker->pipe[i];
+        if (pipe->watched)
+            promp_hub_unwatch(worker->hub, pipe->fd);
+        if (pipe->fd >= 0)
+            close(pipe->fd);
+        pipe->fd = -1;
+        pipe->watched = false;
+    }
+}
+
+/* Which of the pipes hold something, as bits. */
+static unsigned filled(const promp_worker_t *worker)
+{
+    struct pollfd fds[PROMP_WORKER_PIPES];
+    unsigned bits = 0;
+    for (int i = 0; i < PROMP_WORKER_PIPES; i++)
+        fds[i] = (struct pollfd){worker->pipe[i].fd, POLLIN, 0};
+    if (poll(fds, PROMP_WORKER_PIPES, 0) > 0)
+        for (int i = 0; i < PROMP_WORKER_PIPES; i++)
+            bits |= fds[i].revents ? 1u << i : 0;
+    return bits;
+}
+
+void promp_worker_pipes_drain(promp_worker_t *worker)
+{
+    fflush(stdout);
+    promp_hub_lock(worker->hub);
+    /* A subprocess that goes on writing must not hold up the end of the task: a pipe is read at most once
+     * round. */
+    size_t most = 2;
+    for (unsigned bits; most-- && (bits = filled(worker));) {
+        promp_err_t err;
+        while ((err = wait_for_room(worker)) == PROMP_ERR_STATE)
+            continue;
+        if (err)
+            break;
+        for (int i = 0; i < PROMP_WORKER_PIPES; i++)
+            if (bits & 1u << i)
+                read_pipe(&worker->pipe[i]);
+    }
+    for (int i = 0; i < PROMP_WORKER_PIPES; i++)
+        emit(&worker->pipe[i], worker->pipe[i].part);
+    promp_hub_unlock(worker->hub);
+}

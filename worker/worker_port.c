@@ -1,0 +1,67 @@
+/* worker_port.c - between hub and core: passes the calls on and does what the core asks for. */
+#include <signal.h>
+#include <unistd.h>
+
+#include "worker_inner.h"
+
+/* Nobody is there for whom to work: we go, and what we started with us. */
+static void die(void)
+{
+    if (getpgrp() == getpid())
+        kill(0, SIGKILL);
+    kill(getpid(), SIGKILL);
+}
+
+static void act(promp_worker_t *worker)
+{
+    uint64_t task;
+    promp_worker_act_t what;
+    while ((what = promp_worker_core_act(worker->core, &task)) != PROMP_WORKER_ACT_NONE) {
+        if (what == PROMP_WORKER_ACT_DIE)
+            die();
+        else if (what == PROMP_WORKER_ACT_TERMINATE)
+            kill(getpid(), SIGTERM);
+        else if (worker->interrupt)
+            worker->interrupt(worker->interrupt_arg, task);
+    }
+    promp_worker_pipes_watch(worker);
+}
+
+static void on_path(void *arg, bool up, bool lost, const promp_id_t *node, int64_t now)
+{
+    promp_worker_t *worker = arg;
+    promp_worker_core_ops.path(worker->core, up, lost, node, now);
+    act(worker);
+}
+
+static promp_err_t on_frame(void *arg, const promp_frame_t *frame, bool *mine, int64_t now)
+{
+    promp_worker_t *worker = arg;
+    promp_err_t err = promp_worker_core_ops.frame(worker->core, frame, mine, now);
+    if (*mine)
+        act(worker);
+    return err;
+}
+
+static bool on_next(void *arg, promp_out_t *out, uint64_t room, int64_t now)
+{
+    promp_worker_t *worker = arg;
+    return promp_worker_core_ops.next(worker->core, out, room, now);
+}
+
+static int64_t on_tick(void *arg, int64_t now)
+{
+    promp_worker_t *worker = arg;
+    int64_t part_due = promp_worker_pipes_tick(worker, now);
+    int64_t wanted = promp_worker_core_ops.tick(worker->core, now);
+    act(worker);
+    return promp_min64(part_due, wanted);
+}
+
+static uint32_t on_lease(void *arg)
+{
+    promp_worker_t *worker = arg;
+    return promp_worker_core_ops.lease(worker->core);
+}
+
+const promp_port_ops_t promp_worker_port_ops = {on_path, on_frame, on_next, on_tick, on_lease};
