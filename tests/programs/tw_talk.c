@@ -58,7 +58,8 @@ int task_native(promp_task_t *task)
     return 0;
 }
 
-/* Takes as many messages as the argument says, whose first 8 bytes count from 0, and sends each back. */
+/* Takes as many messages as the argument says, whose first 8 bytes count from 0 (not when argument 1 is 1), and sends
+ * each back. */
 int task_messages(promp_task_t *task)
 {
     promp_worker_t *w = promp_task_worker(task);
@@ -72,7 +73,7 @@ int task_messages(promp_task_t *task)
         uint64_t number = 0;
         if (m.size >= sizeof number)
             memcpy(&number, m.data, sizeof number);
-        bool wrong = m.size >= sizeof number && number != (uint64_t)i;
+        bool wrong = arg_int(task, 1) == 0 && number != (uint64_t)i;
         e = promp_worker_send(w, m.id, m.data, m.size);
         promp_message_user_free(&m);
         if (wrong)
