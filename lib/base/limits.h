@@ -9,12 +9,13 @@
 #define PROMP_GIB (1024ULL * PROMP_MIB)
 
 /* Frames and links */
-#define PROMP_LIMIT_FRAME         (256 * PROMP_KIB) /* bytes of one frame, header included */
-#define PROMP_LIMIT_FRAME_FDS     4                 /* descriptors with one frame */
-#define PROMP_LIMIT_LINK_FDS      64                /* descriptors received and not yet claimed by a frame */
-#define PROMP_LIMIT_LINK_WINDOW   (4 * PROMP_MIB)   /* data bytes on a link that its reader has not released */
-#define PROMP_LIMIT_LINK_QUEUE    (64 * PROMP_MIB)  /* bytes waiting at one link; beyond it the link is dropped */
-#define PROMP_LIMIT_RELAY_SESSION (2 * PROMP_MIB)   /* data bytes of one session and direction waiting in a relay */
+#define PROMP_LIMIT_FRAME       (256 * PROMP_KIB) /* bytes of one frame, header included */
+#define PROMP_LIMIT_FRAME_FDS   4                 /* descriptors with one frame */
+#define PROMP_LIMIT_LINK_FDS    64                /* descriptors received and not yet claimed by a frame */
+#define PROMP_LIMIT_LINK_WINDOW (4 * PROMP_MIB)   /* data bytes on a link that its reader has not released */
+#define PROMP_LIMIT_LINK_QUEUE  (64 * PROMP_MIB) /* bytes waiting at one link; beyond it the link is dropped */
+#define PROMP_LIMIT_RELAY_SESSION                                                                            \
+    (2 * PROMP_MIB) /* data bytes of one session and direction waiting in a relay */
 
 /* Sessions: bytes a sender may have under way, per lane */
 #define PROMP_WINDOW_CONTROL  (256 * PROMP_KIB)
@@ -32,18 +33,21 @@
 #define PROMP_LIMIT_CODE        (64 * PROMP_MIB)            /* bytes of source text in one task */
 #define PROMP_LIMIT_TEXT        (64 * PROMP_KIB)            /* bytes of a progress text or an error's text */
 #define PROMP_LIMIT_TRACE       (1 * PROMP_MIB)             /* bytes of a traceback */
-#define PROMP_LIMIT_START       (224 * PROMP_KIB)           /* bytes of arguments and environment of a start */
-#define PROMP_LIMIT_TAIL        (64 * PROMP_KIB)            /* bytes of a worker's last output that are kept */
+#define PROMP_LIMIT_START       (224 * PROMP_KIB) /* bytes of arguments and environment of a start */
+#define PROMP_LIMIT_TAIL        (64 * PROMP_KIB)  /* bytes of a worker's last output that are kept */
 
 /* A worker's output */
-#define PROMP_LIMIT_OUTPUT_QUEUE (1 * PROMP_MIB)  /* bytes queued beyond the lane's window; then the writer waits */
-#define PROMP_LIMIT_OUTPUT_READ  (64 * PROMP_KIB) /* bytes taken from a pipe at once: the longest native record */
-#define PROMP_LIMIT_OUTPUT_PART  (4 * PROMP_KIB)  /* an unfinished line of native output that long waits for no end */
-#define PROMP_TIME_OUTPUT_PART   100              /* nor does one that old, ms */
+#define PROMP_LIMIT_OUTPUT_QUEUE                                                                             \
+    (1 * PROMP_MIB) /* bytes queued beyond the lane's window; then the writer waits */
+#define PROMP_LIMIT_OUTPUT_READ                                                                              \
+    (64 * PROMP_KIB) /* bytes taken from a pipe at once: the longest native record */
+#define PROMP_LIMIT_OUTPUT_PART                                                                              \
+    (4 * PROMP_KIB)                /* an unfinished line of native output that long waits for no end */
+#define PROMP_TIME_OUTPUT_PART 100 /* nor does one that old, ms */
 
 /* What one manager may hold */
-#define PROMP_LIMIT_UNSENT       (1 * PROMP_GIB)  /* bytes queued and not yet sent; one message always fits */
-#define PROMP_LIMIT_INBOX        (1 * PROMP_GIB)  /* bytes of messages and results not yet taken; then credit stops */
+#define PROMP_LIMIT_UNSENT       (1 * PROMP_GIB) /* bytes queued and not yet sent; one message always fits */
+#define PROMP_LIMIT_INBOX        (1 * PROMP_GIB) /* bytes of messages and results not yet taken; then credit stops */
 #define PROMP_LIMIT_OUTPUT_INBOX (64 * PROMP_MIB) /* bytes of output not yet processed, per manager */
 #define PROMP_LIMIT_FAILURES     10000            /* failures not yet taken; the oldest go first */
 #define PROMP_LIMIT_FAILURE_TEXT (64 * PROMP_MIB) /* bytes of their texts, likewise */
@@ -55,22 +59,24 @@
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
 
 /* Times, milliseconds */
-#define PROMP_TIMEOUT_DEFAULT   10000  /* the manager time-out: lease of a session */
-#define PROMP_TIMEOUT_MIN       500
-#define PROMP_TIMEOUT_MAX       86400000
-#define PROMP_TIME_START        5000  /* startWorker waits at most this long for the node's answer */
-#define PROMP_TIME_HANDSHAKE    5000  /* a link that has not said HELLO by then is dropped */
-#define PROMP_TIME_LINGER       1000  /* destroying a manager: from asking its workers to stop to killing them */
-#define PROMP_TIME_ABORT        1000  /* default time-out of an abort */
-#define PROMP_TIME_NODE_IDLE    10000 /* a node that was started by a library ends so long after its last manager */
-#define PROMP_TIME_ACK          25    /* an acknowledgement waits at most this long for company */
-#define PROMP_TIME_PROBE        200   /* unacknowledged for so long: ask; doubles up to PROBE_MAX */
-#define PROMP_TIME_PROBE_MAX    2000
-#define PROMP_TIME_ATTACH_MAX 1000    /* ATTACH and REATTACH are repeated from RECONNECT on, doubling up to this */
-#define PROMP_TIME_CONGESTED 5        /* a congested lane pauses so long; doubles up to CONGESTED_MAX */
+#define PROMP_TIMEOUT_DEFAULT 10000 /* the manager time-out: lease of a session */
+#define PROMP_TIMEOUT_MIN     500
+#define PROMP_TIMEOUT_MAX     86400000
+#define PROMP_TIME_START      5000 /* startWorker waits at most this long for the node's answer */
+#define PROMP_TIME_HANDSHAKE  5000 /* a link that has not said HELLO by then is dropped */
+#define PROMP_TIME_LINGER     1000 /* destroying a manager: from asking its workers to stop to killing them */
+#define PROMP_TIME_ABORT      1000 /* default time-out of an abort */
+#define PROMP_TIME_NODE_IDLE                                                                                 \
+    10000                       /* a node that was started by a library ends so long after its last manager */
+#define PROMP_TIME_ACK       25 /* an acknowledgement waits at most this long for company */
+#define PROMP_TIME_PROBE     200 /* unacknowledged for so long: ask; doubles up to PROBE_MAX */
+#define PROMP_TIME_PROBE_MAX 2000
+#define PROMP_TIME_ATTACH_MAX                                                                                \
+    1000 /* ATTACH and REATTACH are repeated from RECONNECT on, doubling up to this */
+#define PROMP_TIME_CONGESTED     5 /* a congested lane pauses so long; doubles up to CONGESTED_MAX */
 #define PROMP_TIME_CONGESTED_MAX 200
-#define PROMP_TIME_RECONNECT    20    /* first back-off; doubles up to lease/10 */
-#define PROMP_TIME_TICK         5     /* after so long without the user's thread the network thread takes over */
-#define PROMP_TIME_GAP          1000  /* a tick this late means we slept ourselves: nobody else is blamed for it */
+#define PROMP_TIME_RECONNECT     20 /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
+#define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
 
 #endif
