@@ -1,12 +1,14 @@
-/* hub.h - moves the frames of the cores in this process over one link to the node: reads, writes, beats, reconnects.
+/* hub.h - moves the frames of the cores in this process over one link to the node: reads, writes, beats,
+ * reconnects.
  *
- * One lock guards everything: the link, and all cores that are attached. Whoever waits drives (leader/followers): a
- * thread in promp_hub_wait() polls the socket itself and handles what comes; the network thread does it when no user
- * thread has for PROMP_TIME_TICK ms. So a call and its answer cost no hand-over between threads. Sends go straight to the socket from
- * the thread that makes them. The network thread blocks all signals and is the only thread the library makes.
+ * One lock guards everything: the link, and all cores that are attached. Whoever waits drives
+ * (leader/followers): a thread in promp_hub_wait() polls the socket itself and handles what comes; the
+ * network thread does it when no user thread has for PROMP_TIME_TICK ms. So a call and its answer cost no
+ * hand-over between threads. Sends go straight to the socket from the thread that makes them. The network
+ * thread blocks all signals and is the only thread the library makes.
  *
- * Two kinds: a manager's hub dials the socket at `path` again when the link breaks (with back-off, until the node is
- * gone for good: the socket refuses); a worker's hub gets a new link over its lifeline.
+ * Two kinds: a manager's hub dials the socket at `path` again when the link breaks (with back-off, until the
+ * node is gone for good: the socket refuses); a worker's hub gets a new link over its lifeline.
  */
 #ifndef PROMP_NET_HUB_H
 #define PROMP_NET_HUB_H
@@ -24,39 +26,45 @@ typedef struct {
 } promp_hub_watch_t;
 
 typedef struct {
-    bool worker;       /* role in HELLO; else a manager */
-    int fd;            /* the link to begin with; the hub takes it over */
-    const char *path;  /* manager: socket to dial again, copied; NULL for a worker */
-    int lifeline;      /* worker: descriptor on which new links come and whose end means: die; -1 for a manager */
-    void (*orphan)(void *arg); /* worker: the lifeline ended; called by the driving thread without the lock; NULL: kill
-                                  our process group */
+    bool worker;      /* role in HELLO; else a manager */
+    int fd;           /* the link to begin with; the hub takes it over */
+    const char *path; /* manager: socket to dial again, copied; NULL for a worker */
+    int lifeline; /* worker: descriptor on which new links come and whose end means: die; -1 for a manager */
+    void (*orphan)(void *arg); /* worker: the lifeline ended; called by the driving thread without the lock;
+                                  NULL: kill our process group */
     void *arg;
 } promp_hub_config_t;
 
-/* Sends HELLO and waits for WELCOME up to timeout ms. NULL on failure: *error tells (NOT_A_NODE, VERSION, CLOSED when
- * the node ended before WELCOME, NODE_TIMEOUT, or what REFUSED said). The network thread runs when this returns. */
+/* Sends HELLO and waits for WELCOME up to timeout ms. NULL on failure: *error tells (NOT_A_NODE, VERSION,
+ * CLOSED when the node ended before WELCOME, NODE_TIMEOUT, or what REFUSED said). The network thread runs
+ * when this returns. */
 promp_hub_t *promp_hub_new(const promp_hub_config_t *config, int timeout, promp_error_t *error);
 
-/* Detach all cores first. Joins the network thread. */
+/* Detach all cores first. Joins the network thread. Not under the lock, nobody in promp_hub_wait. */
 void promp_hub_destroy(promp_hub_t **hub);
 /* In the child of a fork: closes descriptors, frees nothing that a lock could guard, touches no thread. */
 void promp_hub_abandon(promp_hub_t **hub);
 
-/* A BYE for sessions that end: sent at once if it can be. Only a manager's hub. */
+/* A BYE for sessions that end: sent at once if it can be. Only a manager's hub. Takes the lock. */
 void promp_hub_bye(promp_hub_t *hub);
 
-promp_err_t promp_hub_attach(promp_hub_t *hub, promp_port_t port); /* the core gets path(up) when the link is up */
+/* Both take the lock. The core gets path(up) when the link is up, path(lost) when the node is gone for good.
+ * The operations of a port are called under the lock, by whatever thread drives. OK, MEMORY. */
+promp_err_t promp_hub_attach(promp_hub_t *hub, promp_port_t port);
 void promp_hub_detach(promp_hub_t *hub, void *core);
 
-/* The lock. Cores are touched only between these two. unlock first sends what the cores want to send (pump). */
+/* The lock. Cores are touched only between these two. unlock first sends what the cores want to send (pump).
+ */
 void promp_hub_lock(promp_hub_t *hub);
 void promp_hub_unlock(promp_hub_t *hub);
 
 /* Reads what is there without waiting, hands it to the cores and sends. Lock held. */
 void promp_hub_pump(promp_hub_t *hub);
 
-/* Waits, lock held (it is let go meanwhile), until done(arg) is true, the time (promp_clock_ms) is deadline, or
- * a signal handler ran in this thread. Returns OK, TIMEOUT or STATE (interrupted: EINTR). done is called under the lock. */
+/* Waits, lock held (it is let go meanwhile), until done(arg) is true, the time (promp_clock_ms) is deadline,
+ * or a signal handler ran in this thread. Returns OK, TIMEOUT or STATE (interrupted: EINTR). done is called
+ * under the lock, also by other threads that drive. What is there already is read even when deadline has
+ * passed. */
 promp_err_t promp_hub_wait(promp_hub_t *hub, bool (*done)(void *arg), void *arg, int64_t deadline);
 
 /* Wakes threads in promp_hub_wait so that they look at their condition again. Any thread; lock held. */

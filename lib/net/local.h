@@ -1,9 +1,10 @@
 /* local.h - where the node of this user on this host is found, and how it is started where none runs.
  *
- * Folder: $PROMP_RUNTIME_DIR, else $XDG_RUNTIME_DIR/promp, else /tmp/promp-UID; made 0700, refused when it is not a directory of
- * ours or open to others (lstat: no symbolic links). In it one folder per key: BLAKE2b over protocol major, build, cgroup path,
- * the namespaces (pid, mnt, net, ipc, user) and the instance name ($PROMP_INSTANCE), 16 hexadecimal digits.
- * In that: `socket`, `lock` (held by the keeper for life), `log`. Any thread.
+ * Folder: $PROMP_RUNTIME_DIR, else $XDG_RUNTIME_DIR/promp, else /tmp/promp-UID; made 0700, refused when it is
+ * not a directory of ours or open to others (lstat: no symbolic links). In it one folder per key: BLAKE2b
+ * over protocol major, build, cgroup path, the namespaces (pid, mnt, net, ipc, user) and the instance name
+ * ($PROMP_INSTANCE), 16 hexadecimal digits. In that: `socket`, `lock` (held by the keeper for life), `log`.
+ * Any thread.
  */
 #ifndef PROMP_NET_LOCAL_H
 #define PROMP_NET_LOCAL_H
@@ -21,11 +22,12 @@ typedef struct {
 /* Finds (and with make creates) the folder. OK, SOCKET_FOLDER, SOCKET_PATH, SYSTEM, DISK_FULL. */
 promp_err_t promp_local_find(promp_local_t *local, bool make, promp_error_t *error);
 
-/* A connected socket of the node, close-on-exec; starts the node when start is true and none runs, waiting up to timeout ms.
- * program: path of promp-node, NULL: $PROMP_NODE, beside this library (../bin, ../libexec), the place of
- * installation, $PATH. The node is started detached and never a zombie of this process. OK, NODE_GONE (nobody there and start is false),
- * NODE_PROGRAM, NODE_START, NODE_TIMEOUT, SOCKET_FOLDER, FOREIGN_USER (who listens is another user). */
-promp_err_t promp_local_connect(const promp_local_t *local, const char *program, bool start, int timeout, int *fd,
-                                promp_error_t *error);
+/* A connected socket of the node, close-on-exec; starts the node when start is true and none runs, waiting up
+ * to timeout ms. program: path of promp-node, NULL: $PROMP_NODE, beside this library (../bin, ../libexec),
+ * the place of installation, $PATH. The node is started detached and never a zombie of this process. OK,
+ * NODE_GONE (nobody there and start is false), NODE_PROGRAM, NODE_START, NODE_TIMEOUT, SOCKET_FOLDER,
+ * FOREIGN_USER (who listens is another user). */
+promp_err_t promp_local_connect(const promp_local_t *local, const char *program, bool start, int timeout,
+                                int *fd, promp_error_t *error);
 
 #endif

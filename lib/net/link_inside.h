@@ -1,0 +1,66 @@
+/* link_inside.h - what the files of the link share, and nobody else sees. */
+#ifndef PROMP_NET_LINK_INSIDE_H
+#define PROMP_NET_LINK_INSIDE_H
+
+#include "link.h"
+
+/* A frame, or the rest of one, that waits to be written. */
+typedef struct promp_link_entry {
+    struct promp_link_entry *next;
+    uint64_t tag;   /* 0: none */
+    uint32_t frame; /* bytes of the whole frame, for its tag */
+    uint32_t size;  /* bytes below */
+    uint32_t sent;  /* of them written */
+    bool begun;     /* its first byte has left: nothing may come in between */
+    bool urgent;    /* which queue it is in */
+    uint8_t fd_count;
+    int fds[PROMP_LIMIT_FRAME_FDS]; /* our duplicates */
+    uint8_t bytes[];
+} promp_link_entry_t;
+
+typedef struct {
+    promp_link_entry_t *first, *last;
+    size_t count;
+} promp_link_queue_t;
+
+typedef struct {
+    uint64_t tag, bytes;
+} promp_link_tag_t;
+
+struct promp_link {
+    int fd;
+
+    /* in */
+    uint8_t *in; /* allocated by the first read */
+    size_t in_capacity, in_start, in_end;
+    size_t need;       /* bytes of the frame at in_start, as far as known */
+    unsigned calm;     /* reads in a row that a small buffer would have held */
+    uint64_t received; /* bytes, in all */
+    promp_err_t spoilt;
+    struct {
+        int fd;
+        uint64_t end; /* of the bytes it came with, counted as received */
+    } fds[PROMP_LIMIT_LINK_FDS];
+    size_t fd_count;
+
+    /* windows, bytes since the link began */
+    uint64_t in_windowed, in_released, in_told; /* theirs: arrived, let go of, as LINK_ACK said */
+    uint64_t out_windowed, out_released;        /* ours */
+
+    /* out */
+    promp_link_queue_t urgent, data;
+    size_t queued; /* bytes in both */
+    bool full;     /* the socket took less than it was offered */
+    bool corked;
+    promp_err_t broken;
+    promp_link_tag_t *tags; /* that have left: a ring */
+    size_t tags_first, tags_count, tags_capacity;
+    size_t tags_waiting; /* in the queues; there is always room for them in the ring */
+};
+
+/* Sends LINK_ACK when a quarter of the window has been released since the last one. */
+void promp_link_tell_released(promp_link_t *link);
+/* Takes in a LINK_ACK of the peer. OK, OFFSET, MESSAGE_*. */
+promp_err_t promp_link_take_ack(promp_link_t *link, const promp_frame_t *frame);
+
+#endif
