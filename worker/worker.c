@@ -31,11 +31,11 @@ static promp_err_t wait_for_setup(promp_worker_t *worker, promp_error_t *error)
 static promp_err_t attach(promp_worker_t *worker, promp_error_t *error)
 {
     promp_hub_lock(worker->hub);
-    promp_err_t err = PROMP_ERR_MEMORY;
     worker->core = promp_worker_core_new(promp_hub_session(worker->hub), promp_clock_ms());
+    promp_hub_unlock(worker->hub);
+    promp_err_t err = PROMP_ERR_MEMORY;
     if (worker->core)
         err = promp_hub_attach(worker->hub, (promp_port_t){worker, &promp_worker_port_ops});
-    promp_hub_unlock(worker->hub);
     return err ? promp_error_set(error, err, 0, NULL) : PROMP_OK;
 }
 
@@ -55,16 +55,14 @@ promp_worker_t *promp_worker_open(promp_error_t *error)
     worker->hub = promp_hub_new(&config, PROMP_TIMEOUT_DEFAULT, error);
     if (!worker->hub)
         goto err2;
-    promp_worker_pipes_open(worker, &fds);
+    promp_worker_pipes_open(worker, &fds); /* nobody reads them before SETUP */
     if (attach(worker, error) || wait_for_setup(worker, error))
         goto err3;
     return worker;
 
 err3:
-    promp_hub_lock(worker->hub);
-    promp_worker_pipes_close(worker);
     promp_hub_detach(worker->hub, worker);
-    promp_hub_unlock(worker->hub);
+    promp_worker_pipes_close(worker);
     promp_hub_destroy(&worker->hub);
     promp_worker_core_destroy(&worker->core);
 err2:
@@ -142,8 +140,8 @@ void promp_worker_close(promp_worker_t **worker_p)
     while (promp_hub_wait(worker->hub, is_settled, worker, deadline) == PROMP_ERR_STATE)
         continue;
     promp_worker_pipes_close(worker); /* what is written from now on, the keeper reads */
-    promp_hub_detach(worker->hub, worker);
     promp_hub_unlock(worker->hub);
+    promp_hub_detach(worker->hub, worker);
     promp_hub_destroy(&worker->hub);
     promp_worker_core_destroy(&worker->core);
     free(worker);

@@ -180,10 +180,10 @@ static bool due(int64_t *at, int64_t now)
 static int64_t on_tick(void *arg, int64_t now)
 {
     promp_worker_core_t *core = arg;
-    /* Called much too late, it was us who slept: the manager is not to blame for the silence. */
-    if (core->quiet_since != PROMP_NEVER && core->wanted != PROMP_NEVER &&
-        now - core->wanted > PROMP_TIME_GAP)
-        core->quiet_since += now - core->wanted;
+    /* Called much too late, it was us who slept: the manager is not to blame for the silence since we last ran. */
+    bool slept = core->wanted != PROMP_NEVER && now - core->wanted > PROMP_TIME_GAP;
+    if (slept && core->quiet_since != PROMP_NEVER)
+        core->quiet_since += now - core->now;
 
     int64_t wanted = promp_session_tick(core->session, now);
     look(core, now);

@@ -114,7 +114,6 @@ void promp_worker_pipes_open(promp_worker_t *worker, promp_worker_fds_t *fds)
         pipe->stream = PROMP_STREAM_NATIVE_STDOUT + i;
         pipe->part_due = PROMP_NEVER;
     }
-    promp_worker_pipes_watch(worker);
 }
 
 void promp_worker_pipes_watch(promp_worker_t *worker)
