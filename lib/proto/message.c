@@ -106,10 +106,9 @@ static promp_err_t encode(const promp_message_t *message, promp_buf_t *out, prom
     err = promp_buf_reserve(out, size);
     if (err)
         return err;
-    if (size || rest) {
-        promp_fields_write(entry->fields, body_of(message), out->data + out->size, rest);
-        out->size += size;
-    }
+    uint8_t *to = out->data ? out->data + out->size : NULL; /* NULL: nothing will be written */
+    promp_fields_write(entry->fields, body_of(message), to, rest);
+    out->size += size;
     return PROMP_OK;
 }
 

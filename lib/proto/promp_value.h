@@ -1,9 +1,9 @@
 /* promp_value.h - the values that travel: none, bool, int of any size, float, bytes, str, and lists and dicts of these.
  *
  * On the wire they are CBOR (RFC 8949): integers as major types 0 and 1 or tags 2 and 3, floats as binary64, dict keys
- * int or text. The decoder is libcbor's streaming one under our limits on depth, items and bytes; indefinite lengths,
- * other tags and other simple values are refused, half and single floats are read. A value is a tree with one owner.
- * Any thread, one at a time per tree.
+ * int or text; of equal keys the last value counts. The decoder is libcbor's streaming one under our limits on depth,
+ * items and bytes; indefinite lengths, other tags and other simple values are refused, half and single floats are read.
+ * A value is a tree with one owner. Any thread, one at a time per tree.
  */
 #ifndef PROMP_VALUE_H
 #define PROMP_VALUE_H
@@ -48,9 +48,11 @@ PROMP_EXPORT promp_value_t *promp_value_str(const char *text, size_t size);
 PROMP_EXPORT promp_value_t *promp_value_list(void);
 PROMP_EXPORT promp_value_t *promp_value_dict(void);
 
-/* Moves item into list; *item is NULL afterwards, also on failure (then it was freed). ARGUMENT: not a list or NULL. */
+/* Moves item into list; *item is NULL afterwards, also on failure (then it was freed). Items borrowed from list before
+ * are no longer valid. ARGUMENT: not a list or NULL, VALUE_DEPTH, VALUE_SIZE (too many items), MEMORY. */
 PROMP_EXPORT promp_err_t promp_value_append(promp_value_t *list, promp_value_t **item);
-/* Moves key (INT, BIGINT or STR) and item into dict, behind what is there; an equal key is replaced. */
+/* Likewise moves key (INT, BIGINT or STR) and item into dict, behind what is there; where the key is there already its
+ * value is replaced in its place. Takes the same time however large the dict is. */
 PROMP_EXPORT promp_err_t promp_value_insert(promp_value_t *dict, promp_value_t **key, promp_value_t **item);
 
 /* Frees the tree; NULL and *value NULL are fine; *value is NULL afterwards. Needs no deep stack. */
@@ -68,6 +70,7 @@ PROMP_EXPORT bool promp_value_is_negative(const promp_value_t *value); /* INT an
 PROMP_EXPORT size_t promp_value_count(const promp_value_t *value);
 PROMP_EXPORT const promp_value_t *promp_value_at(const promp_value_t *value, size_t index);
 PROMP_EXPORT const promp_value_t *promp_value_key_at(const promp_value_t *dict, size_t index);
+/* Value of a STR key, NULL when there is none. */
 PROMP_EXPORT const promp_value_t *promp_value_find(const promp_value_t *dict, const char *key);
 
 #ifdef __cplusplus

@@ -1,0 +1,189 @@
+/* A dict's block is its pairs and behind them, once there are more than a few, an index: a table of positions
+ * in the order of the keys' hashes. Keys may be a peer's choice, so the hash is SipHash with a seed that no
+ * peer knows. */
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "value_tree.h"
+
+#define PLAIN 8 /* so many pairs are searched without an index */
+
+typedef struct {
+    uint64_t seed[2];
+    uint32_t mask;   /* slots - 1; slots is a power of two, at least twice the capacity */
+    uint32_t slot[]; /* 0: empty, else position of the pair + 1 */
+} table_t;
+
+static table_t *table_of(const promp_value_t *dict)
+{
+    return dict->capacity > PLAIN ? (table_t *)(dict->item + 2 * (size_t)dict->capacity) : NULL;
+}
+
+static uint64_t rotl(uint64_t v, int by)
+{
+    return v << by | v >> (64 - by);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotl(v[1], 13) ^ v[0];
+    v[3] = rotl(v[3], 16) ^ v[2];
+    v[0] = rotl(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotl(v[1], 17) ^ v[2];
+    v[3] = rotl(v[3], 21) ^ v[0];
+    v[2] = rotl(v[2], 32);
+}
+
+static void sip_word(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+}
+
+/* SipHash-1-3 of the key's bytes; its type and sign go in with the length. */
+static uint32_t hash_of(const uint64_t seed[2], const promp_value_t *key)
+{
+    bool integer = key->type == PROMP_VALUE_INT;
+    const uint8_t *p = integer ? (const uint8_t *)&key->integer : key->bytes;
+    size_t left = integer ? sizeof key->integer : key->size;
+    uint64_t last = (uint64_t)left << 56 | (uint64_t)(key->type << 1 | key->negative) << 48;
+    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575, seed[1] ^ 0x646f72616e646f6d, seed[0] ^ 0x6c7967656e657261,
+                     seed[1] ^ 0x7465646279746573};
+
+    for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t), p += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, p, sizeof word);
+        sip_word(v, word);
+    }
+    for (size_t i = 0; i < left; i++)
+        last ^= (uint64_t)p[i] << (8 * i);
+    sip_word(v, last);
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(v);
+    uint64_t hash = v[0] ^ v[1] ^ v[2] ^ v[3];
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+static bool same(const promp_value_t *a, const promp_value_t *b)
+{
+    if (a->type != b->type)
+        return false;
+    if (a->type == PROMP_VALUE_INT)
+        return a->integer == b->integer;
+    return a->size == b->size && a->negative == b->negative &&
+           (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
+}
+
+/* Position of the pair with an equal key; dict->size when there is none. *slot: where the index has or would
+ * get it. */
+static size_t position(const promp_value_t *dict, const promp_value_t *key, uint32_t **slot)
+{
+    table_t *table = table_of(dict);
+    size_t at;
+
+    *slot = NULL;
+    if (!table) {
+        for (at = 0; at < dict->size && !same(&dict->item[2 * at], key); at++)
+            ;
+        return at;
+    }
+    for (uint32_t i = hash_of(table->seed, key);; i++) {
+        *slot = &table->slot[i & table->mask];
+        if (**slot == 0)
+            return dict->size;
+        at = **slot - 1;
+        if (same(&dict->item[2 * at], key))
+            return at;
+    }
+}
+
+static void seed_table(table_t *table)
+{
+    /* Without the kernel's random bits the address is still unknown to a peer. */
+    if (getrandom(table->seed, sizeof table->seed, GRND_NONBLOCK) != (ssize_t)sizeof table->seed) {
+        table->seed[0] = (uint64_t)(uintptr_t)table;
+        table->seed[1] = (uint64_t)(uintptr_t)&table;
+    }
+}
+
+static promp_err_t grow(promp_value_t *dict, uint64_t expected)
+{
+    promp_value_t grown = *dict;
+    grown.capacity = promp_value_tree_grown(dict, expected);
+    if (!grown.capacity)
+        return PROMP_ERR_VALUE_SIZE;
+
+    size_t pairs = 2 * (size_t)grown.capacity * sizeof *grown.item;
+    size_t slots = 0;
+    if (grown.capacity > PLAIN)
+        for (slots = 4 * PLAIN; slots < 2 * (size_t)grown.capacity; slots *= 2)
+            ;
+    grown.item = malloc(pairs + (slots ? sizeof(table_t) + slots * sizeof(uint32_t) : 0));
+    if (!grown.item)
+        return PROMP_ERR_MEMORY;
+    if (dict->size)
+        memcpy(grown.item, dict->item, 2 * dict->size * sizeof *grown.item);
+
+    table_t *table = table_of(&grown);
+    if (table) {
+        seed_table(table);
+        table->mask = (uint32_t)(slots - 1);
+        memset(table->slot, 0, slots * sizeof *table->slot);
+        for (size_t i = 0; i < grown.size; i++) {
+            uint32_t at = hash_of(table->seed, &grown.item[2 * i]);
+            while (table->slot[at & table->mask])
+                at++;
+            table->slot[at & table->mask] = (uint32_t)i + 1;
+        }
+    }
+    free(dict->item);
+    *dict = grown;
+    return PROMP_OK;
+}
+
+promp_err_t promp_value_dict_put(promp_value_t *dict, promp_value_t *key, promp_value_t *item,
+                                 uint64_t expected)
+{
+    uint32_t *slot;
+    promp_err_t err = promp_value_tree_raise(dict, item);
+    if (err)
+        goto err0;
+
+    size_t at = position(dict, key, &slot);
+    if (at < dict->size) {
+        promp_value_tree_clear(&dict->item[2 * at + 1]);
+        dict->item[2 * at + 1] = *item;
+        promp_value_tree_clear(key);
+        return PROMP_OK;
+    }
+    if (dict->size == dict->capacity) {
+        err = grow(dict, expected);
+        if (err)
+            goto err0;
+        position(dict, key, &slot);
+    }
+    if (slot)
+        *slot = (uint32_t)dict->size + 1;
+    dict->item[2 * dict->size] = *key;
+    dict->item[2 * dict->size + 1] = *item;
+    dict->size++;
+    return PROMP_OK;
+
+err0:
+    promp_value_tree_clear(key);
+    promp_value_tree_clear(item);
+    return err;
+}
+
+const promp_value_t *promp_value_dict_find(const promp_value_t *dict, const promp_value_t *key)
+{
+    uint32_t *slot;
+    size_t at = position(dict, key, &slot);
+    return at < dict->size ? &dict->item[2 * at + 1] : NULL;
+}
