@@ -1,8 +1,9 @@
 /* limits.h - every quantity that a peer or a user can choose has its limit here, and nowhere else. */
+/* The system's header of the same name is found through us, more than once: so this stands outside of the guard. */
+#include_next <limits.h>
+
 #ifndef PROMP_BASE_LIMITS_H
 #define PROMP_BASE_LIMITS_H
-
-#include_next <limits.h> /* the system header of the same name is found through us */
 
 #define PROMP_KIB 1024ULL
 #define PROMP_MIB (1024ULL * PROMP_KIB)
