@@ -61,7 +61,8 @@ bool promp_lane_in_take(promp_lane_in_t *lane, promp_record_t *record)
     lane->taken = record->end;
     if (!PROMP_MUTANT(2))
         lane->held -= PROMP_RECORD_HEAD + record->size;
-    if (lane->count == 0 && lane->places > RING_FIRST) {
+    /* A burst's ring is given back, unless a record in assembly has its place there. */
+    if (lane->count == 0 && lane->places > RING_FIRST && lane->head_size < PROMP_RECORD_HEAD) {
         free(lane->ring);
         lane->ring = NULL;
         lane->places = lane->first = 0;

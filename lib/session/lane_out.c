@@ -5,8 +5,8 @@
 #include "buf.h"
 #include "mutant.h"
 
-/* Small records share chunks; the first of an empty lane is small, so that a lonely message costs little. A
- * larger record gets pieces of its own: its memory is given back while it is being acknowledged. */
+/* Small records share chunks; the first of an empty lane is small, so that a lonely message costs little. A larger
+ * record gets pieces of its own: its memory is given back while it is being acknowledged. */
 #define CHUNK_FIRST (4 * PROMP_KIB)
 #define CHUNK       (32 * PROMP_KIB)
 #define SMALL       (16 * PROMP_KIB)
@@ -46,8 +46,7 @@ static promp_segment_t *segment_new(uint64_t start, size_t capacity)
 static promp_segment_t *segments_new(uint64_t start, uint64_t need, bool first)
 {
     if (need <= SMALL)
-        return segment_new(start,
-                           (first && need <= CHUNK_FIRST ? CHUNK_FIRST : CHUNK) - sizeof(promp_segment_t));
+        return segment_new(start, first && need <= CHUNK_FIRST ? CHUNK_FIRST : CHUNK);
 
     promp_segment_t *head = NULL;
     promp_segment_t **link = &head;
