@@ -4,7 +4,7 @@
 
 #include "worker_core_impl.h"
 
-static promp_err_t on_setup(promp_worker_core_t *core, const promp_setup_t *setup, promp_record_t *record)
+static promp_err_t on_setup(promp_worker_core_t *core, const promp_msg_setup_t *setup, promp_record_t *record)
 {
     if (core->set_up)
         return PROMP_ERR_MESSAGE_STATE;
@@ -38,7 +38,7 @@ static promp_err_t keep(promp_worker_core_t *core, promp_list_t *list, promp_wor
     return PROMP_OK;
 }
 
-static promp_err_t on_task(promp_worker_core_t *core, const promp_task_t *task, promp_record_t *record)
+static promp_err_t on_task(promp_worker_core_t *core, const promp_msg_task_t *task, promp_record_t *record)
 {
     if (task->number != core->seen + 1)
         return PROMP_ERR_MESSAGE_FIELD;
@@ -55,7 +55,7 @@ static promp_err_t on_task(promp_worker_core_t *core, const promp_task_t *task, 
     return keep(core, &core->jobs, job, record);
 }
 
-static promp_err_t on_user_message(promp_worker_core_t *core, const promp_user_message_t *message,
+static promp_err_t on_user_message(promp_worker_core_t *core, const promp_msg_user_message_t *message,
                                    promp_record_t *record)
 {
     if (message->id > INT32_MAX)

@@ -45,8 +45,8 @@ typedef enum {
 
 #define PROMP_TYPE_RECORD 64 /* types from here on are records in a lane, below it frames */
 
-/* enum { PROMP_TYPE_HELLO = 1, ... } promp_type_t; struct { uint16_t version_low; ... } promp_hello_t; ... and
- * promp_message_t { promp_type_t type; union { promp_hello_t hello; ... }; } */
+/* enum { PROMP_TYPE_HELLO = 1, ... } promp_type_t; struct { uint16_t version_low; ... } promp_msg_hello_t; ... and
+ * promp_message_t { promp_type_t type; union { promp_msg_hello_t hello; ... }; } */
 #include "message_types.h"
 
 typedef struct {

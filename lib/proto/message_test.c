@@ -41,7 +41,7 @@ static const line_t *line_of(unsigned type)
     switch (type) {
 #define PROMP_MESSAGE(NAME, name, number, from, to, states, on, max, since, meaning, fields)                 \
     case number: {                                                                                           \
-        typedef promp_##name##_t self __attribute__((unused));                                               \
+        typedef promp_msg_##name##_t self __attribute__((unused));                                               \
         static const line_t line = {{#NAME, number, from, to, states, PROMP_ON_##on, max, since},            \
                                     {fields{0, 0, 0, 0}}};                                                   \
         return &line;                                                                                        \

@@ -27,7 +27,7 @@ typedef enum {
 #define PROMP_MESSAGE(NAME, name, number, from, to, states, on, max, since, meaning, fields)                 \
     typedef struct {                                                                                         \
         fields                                                                                               \
-    } promp_##name##_t;
+    } promp_msg_##name##_t;
 #include "messages.def"
 #undef PROMP_MESSAGE
 
@@ -46,7 +46,7 @@ typedef enum {
 #undef OPTSTR
 
 #define PROMP_MESSAGE(NAME, name, number, from, to, states, on, max, since, meaning, fields)                 \
-    promp_##name##_t name;
+    promp_msg_##name##_t name;
 typedef struct {
     promp_type_t type; /* 0: none */
     union {

@@ -30,7 +30,7 @@ static bool take_position(promp_session_t *session, const position_t *position)
     return progress;
 }
 
-static promp_err_t on_attach(promp_session_t *session, uint32_t epoch, const promp_attach_t *attach,
+static promp_err_t on_attach(promp_session_t *session, uint32_t epoch, const promp_msg_attach_t *attach,
                              int64_t now)
 {
     if (session->manager)
@@ -53,7 +53,7 @@ static promp_err_t on_attach(promp_session_t *session, uint32_t epoch, const pro
     return PROMP_OK;
 }
 
-static promp_err_t on_attached(promp_session_t *session, const promp_attached_t *attached, int64_t now)
+static promp_err_t on_attached(promp_session_t *session, const promp_msg_attached_t *attached, int64_t now)
 {
     if (!session->manager)
         return PROMP_ERR_MESSAGE_SENDER;
@@ -102,7 +102,7 @@ static promp_err_t on_data(promp_session_t *session, const promp_frame_t *frame,
     return PROMP_OK;
 }
 
-static promp_err_t on_ack(promp_session_t *session, const promp_ack_t *ack, int64_t now)
+static promp_err_t on_ack(promp_session_t *session, const promp_msg_ack_t *ack, int64_t now)
 {
     position_t position = POSITION(ack);
     const uint32_t urgent[PROMP_SLOTS] = {ack->urgent0, ack->urgent1};
@@ -136,7 +136,7 @@ static promp_err_t on_ack(promp_session_t *session, const promp_ack_t *ack, int6
     return PROMP_OK;
 }
 
-static promp_err_t on_urgent(promp_session_t *session, const promp_urgent_t *urgent)
+static promp_err_t on_urgent(promp_session_t *session, const promp_msg_urgent_t *urgent)
 {
     if (urgent->slot >= PROMP_SLOTS)
         return PROMP_ERR_MESSAGE_FIELD;
