@@ -112,7 +112,8 @@ void sim_fail(sim_t *sim, const char *format, ...)
     va_list args;
     va_start(args, format);
     fflush(stdout);
-    fprintf(stderr, "promp-sim: seed %" PRIu64 " of scene %s failed at step %" PRIu64 ", %" PRId64 " ms: ", sim->seed,
+    fprintf(stderr,
+            "promp-sim: seed %" PRIu64 " of scene %s failed at step %" PRIu64 ", %" PRId64 " ms: ", sim->seed,
             sim->scene, sim->steps, sim->now);
     vfprintf(stderr, format, args);
     fprintf(stderr, "\nagain: promp-sim --scene %s --seed %" PRIu64 " --trace\n", sim->scene, sim->seed);

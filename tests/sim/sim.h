@@ -13,9 +13,9 @@ typedef void (*sim_event_t)(sim_t *sim, void *arg);
 struct sim {
     uint64_t seed;
     bool trace;
-    uint64_t random; /* state of the generator */
-    int64_t now;     /* ms; only sim_step moves it */
-    uint64_t steps;  /* events so far */
+    uint64_t random;  /* state of the generator */
+    int64_t now;      /* ms; only sim_step moves it */
+    uint64_t steps;   /* events so far */
     uint64_t at_once; /* of them since time passed */
     struct sim_entry *heap;
     size_t count, capacity;
@@ -27,8 +27,8 @@ void sim_begin(sim_t *sim, uint64_t seed, bool trace, const char *scene);
 void sim_end(sim_t *sim); /* nothing may wait any more */
 
 uint64_t sim_random(sim_t *sim);
-uint64_t sim_below(sim_t *sim, uint64_t limit);                  /* 0..limit-1 */
-int64_t sim_between(sim_t *sim, int64_t low, int64_t high);      /* both included */
+uint64_t sim_below(sim_t *sim, uint64_t limit);             /* 0..limit-1 */
+int64_t sim_between(sim_t *sim, int64_t low, int64_t high); /* both included */
 bool sim_chance(sim_t *sim, unsigned per_mille);
 
 void sim_at(sim_t *sim, int64_t time, sim_event_t event, void *arg);
@@ -64,7 +64,8 @@ promp_frame_t sim_frame_read(sim_t *sim, const sim_frame_t *frame); /* borrows *
 /* --- memory: what is allocated between enter and leave is counted for `owner` until it is freed --- */
 
 #define SIM_OWNERS 8
-void sim_memory_enter(int owner, sim_t *failing, unsigned per_million); /* failing NULL: every malloc succeeds */
+void sim_memory_enter(int owner, sim_t *failing,
+                      unsigned per_million); /* failing NULL: every malloc succeeds */
 void sim_memory_leave(void);
 size_t sim_memory_of(int owner);
 

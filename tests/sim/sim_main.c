@@ -29,7 +29,9 @@ static void usage(FILE *to)
           to);
     for (size_t i = 0; i < SCENES; i++)
         fprintf(to, " %s", scenes[i].name);
-    fputs("\n  --trace       tell every step\n\nA run that fails names its seed, and the program ends with 1.\n", to);
+    fputs("\n  --trace       tell every step\n\nA run that fails names its seed, and the program ends with "
+          "1.\n",
+          to);
 }
 
 static uint64_t number(const char *text)
@@ -98,8 +100,8 @@ int main(int argc, char **argv)
             sim_end(&sim);
             steps += sim.steps;
         }
-        printf("%s: %" PRIu64 " seeds passed, %" PRIu64 " steps, %.1f s\n", scenes[i].name, options.count, steps,
-               seconds() - start);
+        printf("%s: %" PRIu64 " seeds passed, %" PRIu64 " steps, %.1f s\n", scenes[i].name, options.count,
+               steps, seconds() - start);
         fflush(stdout);
     }
     if (!found) {
