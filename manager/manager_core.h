@@ -50,6 +50,7 @@ typedef struct {
     promp_slice_t argv; /* run of NUL-ended strings */
     promp_slice_t env;  /* likewise */
     promp_slice_t extra;
+    const char *address; /* of the node, for the worker's user; NULL: not told */
 } promp_manager_core_start_t;
 
 /* Makes a worker and queues its START and SETUP. OK and *worker; START_SIZE, ARGUMENT, VALUE_SIZE (extra),

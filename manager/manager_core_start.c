@@ -1,0 +1,297 @@
+#include "manager_core_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "error.h"
+
+/* Room for one more worker in the table and in the heap of idle ones, so that neither needs memory later. */
+static promp_err_t reserve(promp_manager_core_t *core)
+{
+    if (core->count == PROMP_WORKER_ANY - 1)
+        return PROMP_ERR_LIMIT_WORKERS;
+    if (core->count == core->capacity) {
+        size_t capacity = core->capacity ? core->capacity * 2 : 16;
+        worker_t **table = realloc(core->table, capacity * sizeof *table);
+        if (!table)
+            return PROMP_ERR_MEMORY;
+        core->table = table;
+        core->capacity = capacity;
+    }
+    if (core->live.count == core->idle_capacity) {
+        size_t capacity = core->idle_capacity ? core->idle_capacity * 2 : 16;
+        uint32_t *idle = realloc(core->idle, capacity * sizeof *idle);
+        if (!idle)
+            return PROMP_ERR_MEMORY;
+        core->idle = idle;
+        core->idle_capacity = capacity;
+    }
+    return PROMP_OK;
+}
+
+static promp_err_t encode_start(worker_t *w, const promp_manager_core_start_t *start)
+{
+    promp_message_t message = {.type = PROMP_TYPE_START};
+    message.start.lease_ms = start->timeout;
+    message.start.umask = start->umask;
+    message.start.program = promp_slice_str(start->program);
+    message.start.folder = promp_slice_str(start->folder);
+    message.start.argv = start->argv;
+    message.start.env = start->env;
+    promp_err_t err = promp_message_encode(&message, &w->start);
+    return err == PROMP_ERR_MESSAGE_FIELD ? PROMP_ERR_ARGUMENT : err;
+}
+
+/* SETUP waits as the first record of the control lane until the session is open. */
+static promp_err_t queue_setup(promp_manager_core_t *core, worker_t *w,
+                               const promp_manager_core_start_t *start)
+{
+    promp_message_t message = {.type = PROMP_TYPE_SETUP};
+    message.setup.worker = w->id;
+    message.setup.level = core->level + 1;
+    message.setup.options = start->options;
+    message.setup.timeout_ms = start->timeout;
+    message.setup.extra = start->extra;
+    message.setup.address = promp_slice_str(start->address);
+    promp_buf_t body = {0};
+    promp_err_t err = promp_message_encode(&message, &body);
+    if (err == PROMP_ERR_MESSAGE_FIELD || err == PROMP_ERR_MESSAGE_SIZE)
+        err = PROMP_ERR_VALUE_SIZE;
+    promp_slice_t part = promp_slice(body.data, body.size);
+    if (!err)
+        err = promp_session_send(w->session, PROMP_LANE_CONTROL, PROMP_TYPE_SETUP, &part, 1);
+    promp_buf_free(&body);
+    return err;
+}
+
+static void init_worker(promp_manager_core_t *core, worker_t *w, const promp_manager_core_start_t *start)
+{
+    w->id = (uint32_t)core->count + 1;
+    w->key = start->session;
+    w->options = start->options;
+    w->timeout = start->timeout;
+    w->due = w->stop_at = w->abort_at = w->give_up_at = w->shut_since = PROMP_NEVER;
+    w->end.kind = EVENT_END;
+    for (int i = 0; i < INBOXES; i++)
+        promp_list_init(&w->inbox[i]);
+}
+
+promp_err_t promp_manager_core_start(promp_manager_core_t *core, const promp_manager_core_start_t *start,
+                                     uint32_t *worker, int64_t now)
+{
+    *worker = PROMP_WORKER_INVALID;
+    if (core->lost)
+        return PROMP_ERR_NODE_GONE;
+    if (start->argv.size + start->env.size > PROMP_LIMIT_START)
+        return PROMP_ERR_START_SIZE;
+    if (promp_id_is_none(&start->session) || promp_map_get(core->sessions, &start->session))
+        return PROMP_ERR_ARGUMENT;
+    promp_err_t err = reserve(core);
+    if (err)
+        return err;
+    worker_t *w = calloc(1, sizeof *w);
+    if (!w)
+        return PROMP_ERR_MEMORY;
+    init_worker(core, w, start);
+    w->session = promp_session_new(&start->session, true);
+    w->spare = calloc(1, sizeof *w->spare);
+    w->refusal = calloc(1, sizeof *w->refusal);
+    err = w->session && w->spare && w->refusal ? encode_start(w, start) : PROMP_ERR_MEMORY;
+    if (!err)
+        err = queue_setup(core, w, start);
+    if (!err)
+        err = promp_map_put(core->sessions, &start->session, w);
+    if (err)
+        goto err1;
+    core->table[core->count++] = w;
+    promp_list_append(&core->live, &w->member);
+    core->lease_known = false;
+    w->say_start = core->up;
+    w->due = now;
+    core->due = now;
+    promp_manager_core_touch(core, w);
+    *worker = w->id;
+    return PROMP_OK;
+
+err1:
+    promp_session_destroy(&w->session);
+    promp_buf_free(&w->start);
+    free(w->refusal);
+    free(w->spare);
+    free(w);
+    return err;
+}
+
+/* --- the answer --- */
+
+void promp_manager_core_start_refuse(promp_manager_core_t *core, worker_t *w, promp_err_t code, int system,
+                                     promp_slice_t text)
+{
+    if (w->abandoned) {
+        promp_manager_core_forget(core, w);
+        return;
+    }
+    w->say_start = false;
+    w->refused = true;
+    w->refusal->code = code;
+    w->refusal->system = system;
+    size_t size = text.size < sizeof w->refusal->text ? text.size : sizeof w->refusal->text - 1;
+    if (size)
+        memcpy(w->refusal->text, text.data, size);
+    else
+        snprintf(w->refusal->text, sizeof w->refusal->text, "%s", promp_error_text(code));
+}
+
+static void started(promp_manager_core_t *core, worker_t *w, uint32_t pid, int64_t now)
+{
+    w->pid = pid;
+    if (w->state != WORKER_STARTING || w->refused)
+        return; /* asked again after a new path, answered again */
+    w->state = WORKER_ALIVE;
+    core->alive += !w->abandoned;
+    promp_buf_free(&w->start);
+    free(w->refusal);
+    w->refusal = NULL;
+    w->say_start = false;
+    w->say_kill = w->kill_cause != PROMP_OK;
+    promp_session_path(w->session, core->up, now);
+    promp_manager_core_touch(core, w);
+}
+
+promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t *w,
+                                            const promp_frame_t *frame, int64_t now)
+{
+    promp_message_t message;
+    promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, PROMP_WHO_MANAGER,
+                                           PROMP_AT_UP, PROMP_VERSION_HIGH, &message);
+    if (err)
+        return err;
+    if (frame->type == PROMP_TYPE_STARTED)
+        started(core, w, message.started.pid, now);
+    else if (w->state == WORKER_STARTING && !w->refused)
+        promp_manager_core_start_refuse(core, w,
+                                        message.start_refused.error ? (promp_err_t)message.start_refused.error
+                                                                    : PROMP_ERR_PROGRAM_FAILED,
+                                        (int)message.start_refused.system, message.start_refused.text);
+    return PROMP_OK;
+}
+
+bool promp_manager_core_answer(promp_manager_core_t *core, uint32_t worker, promp_error_t *error)
+{
+    worker_t *w = worker && worker <= core->count ? core->table[worker - 1] : NULL;
+    memset(error, 0, sizeof *error);
+    if (!w) {
+        error->code = PROMP_ERR_NO_WORKER;
+        return true;
+    }
+    if (w->refused) {
+        *error = *w->refusal;
+        promp_manager_core_forget(core, w);
+        return true;
+    }
+    return w->state != WORKER_STARTING;
+}
+
+void promp_manager_core_abandon(promp_manager_core_t *core, uint32_t worker)
+{
+    worker_t *w = worker && worker <= core->count ? core->table[worker - 1] : NULL;
+    if (!w || w->abandoned)
+        return;
+    promp_manager_core_start_kill(core, w, PROMP_ERR_WORKER_STOPPED);
+    w->abandoned = true;
+    if (w->refused || w->state == WORKER_ENDED)
+        promp_manager_core_forget(core, w);
+    else if (w->state == WORKER_ALIVE)
+        core->alive--;
+}
+
+/* --- stop and kill --- */
+
+void promp_manager_core_start_kill(promp_manager_core_t *core, worker_t *w, promp_err_t cause)
+{
+    if (w->kill_cause || w->state == WORKER_DRAINING || w->state == WORKER_ENDED)
+        return;
+    w->kill_cause = cause;
+    w->stop_at = w->abort_at = PROMP_NEVER;
+    w->say_kill = w->state == WORKER_ALIVE;
+    promp_manager_core_touch(core, w);
+}
+
+void promp_manager_core_kill(promp_manager_core_t *core, uint32_t worker, promp_err_t cause)
+{
+    if (worker == PROMP_WORKER_ALL) {
+        for (worker_t *w = NULL; (w = promp_manager_core_next_live(core, w));)
+            promp_manager_core_start_kill(core, w, cause);
+        return;
+    }
+    worker_t *w = promp_manager_core_find(core, worker);
+    if (w)
+        promp_manager_core_start_kill(core, w, cause);
+}
+
+static void stop(promp_manager_core_t *core, worker_t *w, int64_t now)
+{
+    if (w->state != WORKER_ALIVE || w->stopping)
+        return;
+    w->stopping = true;
+    promp_session_urge(w->session, PROMP_SLOT_STOP, 0, 0);
+    w->stop_at = now + PROMP_TIME_ABORT;
+    w->due = promp_min64(w->due, w->stop_at);
+    core->due = promp_min64(core->due, w->stop_at);
+    promp_manager_core_touch(core, w);
+}
+
+static bool is_idle(const worker_t *w)
+{
+    return w->ready && !w->stopping && w->done == w->given;
+}
+
+void promp_manager_core_stop(promp_manager_core_t *core, uint32_t worker, int64_t now)
+{
+    worker_t *one = promp_manager_core_find(core, worker), *first = NULL;
+    if (worker == PROMP_WORKER_ALL) {
+        for (worker_t *w = NULL; (w = promp_manager_core_next_live(core, w));)
+            stop(core, w, now);
+    } else if (worker == PROMP_WORKER_ANY) {
+        for (worker_t *w = NULL; !one && (w = promp_manager_core_next_live(core, w));) {
+            one = is_idle(w) ? w : NULL;
+            first = first || w->stopping ? first : w;
+        }
+        one = one ? one : first;
+    }
+    if (one)
+        stop(core, one, now);
+}
+
+/* --- what is said to the node --- */
+
+static bool out_start(worker_t *w, promp_out_t *out)
+{
+    memset(&out->frame, 0, sizeof out->frame);
+    out->frame.size = (uint32_t)(PROMP_FRAME_HEADER + w->start.size);
+    out->frame.type = PROMP_TYPE_START;
+    out->frame.session = w->key;
+    out->part[0] = promp_slice(w->start.data, w->start.size);
+    out->parts = 1;
+    out->urgent = true;
+    w->say_start = false;
+    return true;
+}
+
+bool promp_manager_core_start_out(promp_manager_core_t *core, worker_t *w, promp_out_t *out)
+{
+    (void)core;
+    if (w->say_start)
+        return out_start(w, out);
+    promp_message_t message = {.type = PROMP_TYPE_GONE_ACK};
+    if (w->say_kill) {
+        w->say_kill = false;
+        message.type = PROMP_TYPE_KILL;
+        message.kill.cause = (uint32_t)w->kill_cause;
+    } else if (w->say_ack) {
+        w->say_ack = false;
+    } else {
+        return false;
+    }
+    return promp_message_out(&message, &w->key, 0, out) == PROMP_OK;
+}

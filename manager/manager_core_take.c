@@ -1,0 +1,304 @@
+#include "manager_core_state.h"
+
+#include <stdlib.h>
+
+static promp_err_t decode(const promp_record_t *record, promp_message_t *message)
+{
+    return promp_message_decode(record->type, promp_slice(record->body, record->size), PROMP_WHO_WORKER,
+                                PROMP_WHO_MANAGER, PROMP_AT_UP, PROMP_VERSION_HIGH, message);
+}
+
+/* --- control lane --- */
+
+static void take_ready(promp_manager_core_t *core, worker_t *w, const promp_msg_ready_t *ready)
+{
+    w->ready = true;
+    w->pid = ready->pid ? ready->pid : w->pid;
+    core->fresh = true;
+    promp_manager_core_task_idle(core, w);
+}
+
+/* Gives the event in reserve away and tries to have another one. */
+static event_t *use_spare(worker_t *w)
+{
+    event_t *event = w->spare;
+    w->spare = calloc(1, sizeof *w->spare);
+    return event;
+}
+
+static promp_err_t take_done(promp_manager_core_t *core, worker_t *w, const promp_msg_done_t *done)
+{
+    if (done->task > w->given)
+        return PROMP_ERR_MESSAGE_STATE;
+    if (done->task <= w->done)
+        return PROMP_OK; /* an abort's DONE after that of its last task */
+    w->done = done->task;
+    if (w->done >= w->aborting)
+        w->abort_at = PROMP_NEVER;
+    event_t *event = w->last;
+    bool merge = event && event->kind == EVENT_DONE; /* nothing was to be seen between the two */
+    if (!merge)
+        event = use_spare(w);
+    event->kind = EVENT_DONE;
+    event->task = done->task;
+    event->end_messages = done->end_messages;
+    event->end_output = done->end_output;
+    promp_manager_core_show_event(core, w, merge ? NULL : event);
+    promp_manager_core_task_idle(core, w);
+    return PROMP_OK;
+}
+
+/* The event that the next value or text goes into: the last one as long as no task ended since. */
+static event_t *update_of(promp_manager_core_t *core, worker_t *w)
+{
+    if (!w->has_wait)
+        return NULL;
+    if (w->last && w->last->kind == EVENT_UPDATE)
+        return w->last;
+    event_t *event = use_spare(w);
+    event->kind = EVENT_UPDATE;
+    promp_manager_core_show_event(core, w, event);
+    return event;
+}
+
+/* The record's body becomes the text. */
+static void take_text(event_t *event, promp_record_t *record, promp_slice_t text)
+{
+    if (text.size) /* there is room for the NUL: number and size went before */
+        memmove(record->body, text.data, text.size);
+    record->body[text.size] = '\0';
+    free(event->text);
+    event->text = (char *)record->body;
+    record->body = NULL;
+}
+
+static promp_err_t take_control_one(promp_manager_core_t *core, worker_t *w, promp_record_t *record)
+{
+    promp_message_t message;
+    promp_err_t err = decode(record, &message);
+    if (err)
+        return err;
+    event_t *event;
+    switch (message.type) {
+    case PROMP_TYPE_READY:
+        take_ready(core, w, &message.ready);
+        return PROMP_OK;
+    case PROMP_TYPE_DONE:
+        return take_done(core, w, &message.done);
+    case PROMP_TYPE_PROGRESS:
+        if ((event = update_of(core, w))) {
+            event->has_value = true;
+            event->value = (int)message.progress.value;
+        }
+        return PROMP_OK;
+    case PROMP_TYPE_TEXT:
+        if ((event = update_of(core, w)))
+            take_text(event, record, message.text.text);
+        return PROMP_OK;
+    default:
+        return PROMP_ERR_MESSAGE_STATE;
+    }
+}
+
+static promp_err_t take_control(promp_manager_core_t *core, worker_t *w)
+{
+    promp_err_t err = PROMP_OK;
+    promp_record_t record;
+    while (!err) {
+        if (!w->spare && !(w->spare = calloc(1, sizeof *w->spare)))
+            break; /* without memory the records stay where they are */
+        if (!promp_session_take(w->session, PROMP_LANE_CONTROL, &record))
+            break;
+        err = take_control_one(core, w, &record);
+        free(record.body);
+    }
+    return err;
+}
+
+/* --- messages lane --- */
+
+static promp_err_t fill_entry(entry_t *entry, const promp_message_t *message, inbox_t *inbox)
+{
+    switch (message->type) {
+    case PROMP_TYPE_USER_MESSAGE:
+        *inbox = INBOX_MESSAGE;
+        entry->number = message->user_message.id;
+        entry->data = message->user_message.data;
+        return entry->number <= PROMP_MESSAGE_MAX ? PROMP_OK : PROMP_ERR_MESSAGE_FIELD;
+    case PROMP_TYPE_RESULT:
+        *inbox = INBOX_RESULT;
+        entry->number = message->result.task;
+        entry->data = message->result.value;
+        return PROMP_OK;
+    case PROMP_TYPE_FAILURE:
+        *inbox = INBOX_FAILURE;
+        entry->number = message->failure.task;
+        entry->code = message->failure.error ? (promp_err_t)message->failure.error : PROMP_ERR_TASK_FAILED;
+        entry->kind = message->failure.kind;
+        entry->data = message->failure.text;
+        entry->trace = message->failure.trace;
+        return PROMP_OK;
+    default:
+        return PROMP_ERR_MESSAGE_STATE;
+    }
+}
+
+static bool more_messages(promp_manager_core_t *core, worker_t *w)
+{
+    if (!promp_session_has_record(w->session, PROMP_LANE_MESSAGES))
+        return false;
+    if (core->inbox_bytes < core->inbox_limit)
+        return true;
+    promp_manager_core_enlist(&core->blocked, &w->blocked);
+    return false;
+}
+
+static promp_err_t take_messages(promp_manager_core_t *core, worker_t *w)
+{
+    promp_err_t err = PROMP_OK;
+    while (!err && more_messages(core, w)) {
+        entry_t *entry = calloc(1, sizeof *entry);
+        promp_record_t record;
+        if (!entry || !promp_session_take(w->session, PROMP_LANE_MESSAGES, &record)) {
+            free(entry);
+            promp_manager_core_enlist(&core->blocked, &w->blocked); /* no memory: again when the user takes */
+            break;
+        }
+        promp_message_t message;
+        inbox_t inbox = INBOX_MESSAGE;
+        entry->body = record.body;
+        entry->cost = sizeof *entry + record.size;
+        entry->worker = w;
+        err = decode(&record, &message);
+        if (!err)
+            err = fill_entry(entry, &message, &inbox);
+        if (!err) {
+            promp_manager_core_inbox_put(core, entry, inbox);
+        } else {
+            free(entry->body);
+            free(entry);
+        }
+    }
+    return err;
+}
+
+/* --- output lane --- */
+
+/* Nobody asked for it: the last bytes are kept for the exit record. */
+static void keep_tail(worker_t *w, promp_slice_t text)
+{
+    if (text.size > PROMP_LIMIT_TAIL) {
+        text.data += text.size - PROMP_LIMIT_TAIL;
+        text.size = PROMP_LIMIT_TAIL;
+    }
+    promp_buf_append(&w->tail, text.data, text.size);
+    if (w->tail.size >= 2 * PROMP_LIMIT_TAIL) /* seldom, so that it costs little */
+        promp_buf_consume(&w->tail, w->tail.size - PROMP_LIMIT_TAIL);
+}
+
+static bool is_newline(promp_slice_t text)
+{
+    return (text.size == 1 && text.data[0] == '\n') || (text.size == 2 && memcmp(text.data, "\r\n", 2) == 0);
+}
+
+/* ATOMIC: drops new-lines that stand alone, ends the others with one. The text lies behind stream and size in its record,
+ * so it has room to move. */
+static promp_slice_t as_line(uint8_t *body, promp_slice_t text)
+{
+    if (!text.size || is_newline(text))
+        return promp_slice(body, 0);
+    if (text.data[text.size - 1] == '\n')
+        return text;
+    memmove(body, text.data, text.size);
+    body[text.size] = '\n';
+    return promp_slice(body, text.size + 1);
+}
+
+static promp_err_t take_output_one(worker_t *w, entry_t *entry, promp_record_t *record)
+{
+    promp_message_t message;
+    promp_err_t err = decode(record, &message);
+    if (err)
+        return err;
+    if (message.type != PROMP_TYPE_OUTPUT || message.output.stream < PROMP_STREAM_STDOUT ||
+        message.output.stream > PROMP_STREAM_NATIVE_STDERR)
+        return PROMP_ERR_MESSAGE_FIELD;
+    entry->data = message.output.text;
+    if (w->options & PROMP_OPT_ATOMIC)
+        entry->data = as_line(record->body, entry->data);
+    else if (!(w->options & PROMP_OPT_REDIRECT))
+        keep_tail(w, entry->data);
+    entry->stream = message.output.stream;
+    return PROMP_OK;
+}
+
+static bool more_output(promp_manager_core_t *core, worker_t *w)
+{
+    if (!promp_session_has_record(w->session, PROMP_LANE_OUTPUT))
+        return false;
+    if (core->output_bytes < core->output_limit)
+        return true;
+    promp_manager_core_enlist(&core->blocked, &w->blocked);
+    return false;
+}
+
+static promp_err_t take_output(promp_manager_core_t *core, worker_t *w)
+{
+    promp_err_t err = PROMP_OK;
+    bool redirect = (w->options & (PROMP_OPT_REDIRECT | PROMP_OPT_ATOMIC)) != 0;
+    while (!err && more_output(core, w)) {
+        entry_t *entry = calloc(1, sizeof *entry);
+        promp_record_t record;
+        if (!entry || !promp_session_take(w->session, PROMP_LANE_OUTPUT, &record)) {
+            free(entry);
+            promp_manager_core_enlist(&core->blocked, &w->blocked);
+            break;
+        }
+        entry->worker = w;
+        entry->body = record.body;
+        entry->number = record.end;
+        entry->cost = sizeof *entry + record.size;
+        err = take_output_one(w, entry, &record);
+        if (!err && redirect && entry->data.size) {
+            promp_manager_core_show_output(core, entry);
+            continue;
+        }
+        free(entry->body);
+        free(entry);
+    }
+    return err;
+}
+
+/* --- all of them --- */
+
+void promp_manager_core_take(promp_manager_core_t *core, worker_t *w, int64_t now)
+{
+    promp_err_t err = take_messages(core, w);
+    if (!err)
+        err = take_output(core, w);
+    if (!err)
+        err = take_control(core, w); /* last: what an end of a task waits for is there then */
+    promp_record_t record;
+    if (!err && promp_session_take(w->session, PROMP_LANE_BULK, &record)) {
+        free(record.body);
+        err = PROMP_ERR_MESSAGE_STATE;
+    }
+    promp_manager_core_task_backlog(core, w);
+    promp_manager_core_show_event(core, w, NULL);
+    if (err)
+        promp_manager_core_end_broken(core, w, err, now);
+    else
+        promp_manager_core_end_check(core, w);
+}
+
+void promp_manager_core_take_blocked(promp_manager_core_t *core)
+{
+    for (size_t n = core->blocked.count; n > 0; n--) {
+        if (core->inbox_bytes >= core->inbox_limit && core->output_bytes >= core->output_limit)
+            return;
+        worker_t *w = WORKER_OF(promp_list_first(&core->blocked), blocked);
+        promp_list_remove(&core->blocked, &w->blocked);
+        promp_manager_core_touch(core, w); /* credit returns */
+        promp_manager_core_take(core, w, core->now);
+    }
+}
