@@ -62,15 +62,19 @@ function(promp_test source)
     set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 300)
 endfunction()
 
-# promp_fuzz(x_fuzz.c USES ...): a libFuzzer program, with PROMP_FUZZ; its seeds are in fuzz/x/ beside it.
+# promp_fuzz(x_fuzz.c USES ...): with PROMP_FUZZ a libFuzzer program; else a test that runs its seeds, which are in fuzz/x/
+# beside it, and mutations of them.
 function(promp_fuzz source)
-    if(NOT PROMP_FUZZ)
-        return()
-    endif()
     cmake_parse_arguments(arg "" "" "USES" ${ARGN})
     get_filename_component(file ${source} NAME_WE)
-    add_executable(${file} ${source})
-    set_target_properties(${file} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
-    target_link_options(${file} PRIVATE -fsanitize=fuzzer)
-    target_link_libraries(${file} PRIVATE ${arg_USES})
+    if(PROMP_FUZZ)
+        add_executable(${file} ${source})
+        set_target_properties(${file} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+        target_link_options(${file} PRIVATE -fsanitize=fuzzer)
+        target_link_libraries(${file} PRIVATE ${arg_USES})
+    elseif(BUILD_TESTING)
+        string(REGEX REPLACE "_fuzz$" "" name ${file})
+        promp_test(${source} SOURCES ${CMAKE_SOURCE_DIR}/tests/support/fuzz_main.c USES ${arg_USES}
+            ARGS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${name} 20000)
+    endif()
 endfunction()
