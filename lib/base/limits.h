@@ -14,6 +14,7 @@
 #define PROMP_LIMIT_FRAME_FDS   4                 /* descriptors with one frame */
 #define PROMP_LIMIT_LINK_FDS    64                /* descriptors received and not yet claimed by a frame */
 #define PROMP_LIMIT_LINK_WINDOW (4 * PROMP_MIB)   /* data bytes on a link that its reader has not released */
+#define PROMP_LIMIT_HUB_WATCHES 16                /* other descriptors that a hub polls */
 #define PROMP_LIMIT_LINK_QUEUE  (64 * PROMP_MIB) /* bytes waiting at one link; beyond it the link is dropped */
 #define PROMP_LIMIT_RELAY_SESSION                                                                            \
     (2 * PROMP_MIB) /* data bytes of one session and direction waiting in a relay */
@@ -76,6 +77,7 @@
     1000 /* ATTACH and REATTACH are repeated from RECONNECT on, doubling up to this */
 #define PROMP_TIME_CONGESTED     5 /* a congested lane pauses so long; doubles up to CONGESTED_MAX */
 #define PROMP_TIME_CONGESTED_MAX 200
+#define PROMP_TIME_NO_LEASE     30000 /* stands for the smallest lease of a link without sessions */
 #define PROMP_TIME_RECONNECT     20 /* first back-off; doubles up to lease/10 */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
 #define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
