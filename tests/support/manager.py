@@ -81,7 +81,7 @@ class Manager:
     def _word(value):
         if isinstance(value, bytes):
             return value.hex()
-        return urllib.parse.quote(str(int(value) if isinstance(value, bool) else value), safe="/=:.-_,+")
+        return urllib.parse.quote(str(int(value) if isinstance(value, bool) else value), safe="/=:.-_,+", errors="surrogateescape")
 
     def command(self, name, *args, patience=60, **options):
         self.send_command(name, *args, **options)
