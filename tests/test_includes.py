@@ -34,7 +34,7 @@ MAY_INCLUDE = {
 FOREIGN = {
     "zmq.h": ("lib/net", "auth", "bench", "tests"),
     "czmq.h": ("auth", "broker", "node", "tests"),
-    "sodium.h": ("lib/net", "auth", "tests"),
+    "sodium.h": ("lib/net", "auth", "examples", "tests"),
     "cbor.h": ("lib/proto", "bench"),
     "lz4.h": ("lib/container",),
     "lz4frame.h": ("lib/container",),
