@@ -49,22 +49,26 @@ promp_worker_t *promp_worker_open(promp_error_t *error)
         promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
         goto err1;
     }
+    if (promp_worker_mark_make(worker, error))
+        goto err2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     const promp_hub_config_t config = {.worker = true, .fd = fds.link, .lifeline = fds.lifeline};
     fds.link = fds.lifeline = -1; /* the hub has them, also on failure */
     worker->hub = promp_hub_new(&config, PROMP_TIMEOUT_DEFAULT, error);
     if (!worker->hub)
-        goto err2;
+        goto err3;
     promp_worker_pipes_open(worker, &fds); /* nobody reads them before SETUP */
     if (attach(worker, error) || wait_for_setup(worker, error))
-        goto err3;
+        goto err4;
     return worker;
 
-err3:
+err4:
     promp_hub_detach(worker->hub, worker);
     promp_worker_pipes_close(worker);
     promp_hub_destroy(&worker->hub);
     promp_worker_core_destroy(&worker->core);
+err3:
+    promp_worker_mark_free(worker);
 err2:
     free(worker);
 err1:
@@ -82,6 +86,8 @@ static bool has_work(void *arg)
 
 promp_err_t promp_worker_ready(promp_worker_t *worker)
 {
+    if (promp_worker_forked(worker))
+        return PROMP_ERR_FORKED;
     promp_hub_lock(worker->hub);
     promp_err_t err = promp_worker_core_ready(worker->core, (uint32_t)getpid());
     promp_hub_unlock(worker->hub);
@@ -106,6 +112,8 @@ promp_err_t promp_worker_next(promp_worker_t *worker, int timeout, promp_task_t 
     if (!worker || !task)
         return PROMP_ERR_ARGUMENT;
     *task = NULL;
+    if (promp_worker_forked(worker))
+        return PROMP_ERR_FORKED;
     promp_worker_job_t job;
     promp_hub_lock(worker->hub);
     promp_err_t err = wait_for_work(worker, timeout);
@@ -134,6 +142,10 @@ void promp_worker_close(promp_worker_t **worker_p)
     if (!worker)
         return;
     *worker_p = NULL;
+    if (promp_worker_forked(worker)) { /* nothing of it is ours but the descriptors */
+        promp_hub_abandon(&worker->hub);
+        return;
+    }
     promp_worker_pipes_drain(worker);
     promp_hub_lock(worker->hub);
     int64_t deadline = promp_clock_ms() + worker->setup->timeout;
@@ -144,6 +156,7 @@ void promp_worker_close(promp_worker_t **worker_p)
     promp_hub_detach(worker->hub, worker);
     promp_hub_destroy(&worker->hub);
     promp_worker_core_destroy(&worker->core);
+    promp_worker_mark_free(worker);
     free(worker);
 }
 
@@ -187,6 +200,8 @@ const char *promp_worker_address(const promp_worker_t *worker)
 
 bool promp_worker_is_busy(promp_worker_t *worker)
 {
+    if (promp_worker_forked(worker))
+        return false;
     promp_hub_lock(worker->hub);
     bool busy = promp_worker_core_running(worker->core) != 0;
     promp_hub_unlock(worker->hub);
@@ -201,7 +216,7 @@ bool promp_worker_stopped(promp_worker_t *worker)
 
 bool promp_worker_aborted(promp_worker_t *worker)
 {
-    return promp_worker_core_aborted(worker->core);
+    return promp_worker_core_aborted(worker->core, true);
 }
 
 promp_err_t promp_worker_on_interrupt(promp_worker_t *worker, void (*fn)(void *arg, uint64_t task), void *arg)

@@ -87,9 +87,9 @@ promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t cod
  * over then), STATE, CLOSED. */
 promp_err_t promp_worker_core_finish(promp_worker_core_t *core, uint8_t outcome);
 
-/* The running task shall end (aborted, stopped, or the session is over). Any thread. Counts as a look at the
- * flag. */
-bool promp_worker_core_aborted(promp_worker_core_t *core);
+/* The running task shall end (aborted, stopped, or the session is over). Any thread. looks: the task itself asks, so
+ * that it needs no interrupt; not when it is us who end a wait early. */
+bool promp_worker_core_aborted(promp_worker_core_t *core, bool looks);
 /* The manager wants this worker to end, or is gone. Any thread. */
 bool promp_worker_core_stopped(const promp_worker_core_t *core);
 

@@ -3,11 +3,12 @@
 
 #include "worker_text.h"
 
-bool promp_worker_core_aborted(promp_worker_core_t *core)
+bool promp_worker_core_aborted(promp_worker_core_t *core, bool looks)
 {
     if (!atomic_load(&core->aborted))
         return false;
-    atomic_store(&core->looked, true);
+    if (looks)
+        atomic_store(&core->looked, true);
     return true;
 }
 

@@ -306,15 +306,15 @@ static void test_abort_drops_waiting(void **state)
         give(p);
     run(p, 0);
     begin(p);
-    assert_false(promp_worker_core_aborted(p->core));
+    assert_false(promp_worker_core_aborted(p->core, false));
     abort_tasks(p, 3, 1000);
-    assert_true(promp_worker_core_aborted(p->core));
+    assert_true(promp_worker_core_aborted(p->core, false));
     assert_int_equal(promp_worker_core_finish(p->core, 2), PROMP_OK);
     run(p, 0);
     assert_done(p, 1, 2);
     assert_done(p, 3, 2);
     assert_int_equal(begin(p), 4); /* was not meant */
-    assert_false(promp_worker_core_aborted(p->core));
+    assert_false(promp_worker_core_aborted(p->core, false));
     close_pair(p);
 }
 
@@ -333,7 +333,7 @@ static void test_abort_before_record(void **state)
     give(p);
     run(p, 3000);
     assert_int_equal(begin(p), 3);
-    assert_false(promp_worker_core_aborted(p->core));
+    assert_false(promp_worker_core_aborted(p->core, false));
     close_pair(p);
 }
 
@@ -349,13 +349,13 @@ static void test_abort_idle(void **state)
     run(p, 0);
     assert_done(p, 1, 0);
     abort_tasks(p, 1, 1000);
-    assert_false(promp_worker_core_aborted(p->core));
+    assert_false(promp_worker_core_aborted(p->core, false));
     assert_int_equal(take(p, PROMP_LANE_CONTROL).type, 0);
     give(p);
     run(p, 0);
     assert_int_equal(begin(p), 2);
     abort_tasks(p, 1, 1000);
-    assert_false(promp_worker_core_aborted(p->core));
+    assert_false(promp_worker_core_aborted(p->core, false));
     run(p, 2000);
     assert_int_equal(act(p), PROMP_WORKER_ACT_NONE);
     close_pair(p);
@@ -369,7 +369,9 @@ static void test_abort_escalates(void **state)
     give(p);
     run(p, 0);
     begin(p);
+    assert_false(promp_worker_core_aborted(p->core, true)); /* a look before it came does not count */
     abort_tasks(p, 1, 1000);
+    assert_true(promp_worker_core_aborted(p->core, false)); /* nor does one of ours */
     int64_t start = p->now;
     uint64_t task = 0;
     run(p, 495);
@@ -395,7 +397,7 @@ static void test_abort_looked_at(void **state)
     run(p, 0);
     begin(p);
     abort_tasks(p, 1, 1000);
-    assert_true(promp_worker_core_aborted(p->core));
+    assert_true(promp_worker_core_aborted(p->core, true));
     run(p, 890);
     assert_int_equal(act(p), PROMP_WORKER_ACT_NONE);
     run(p, 20);
@@ -419,7 +421,7 @@ static void test_abort_obeyed(void **state)
     run(p, 1000);
     assert_int_equal(act(p), PROMP_WORKER_ACT_NONE);
     abort_tasks(p, 2, 0);
-    assert_true(promp_worker_core_aborted(p->core));
+    assert_true(promp_worker_core_aborted(p->core, false));
     run(p, 1000);
     assert_int_equal(act(p), PROMP_WORKER_ACT_NONE);
     close_pair(p);
@@ -456,7 +458,7 @@ static void test_stop(void **state)
     promp_session_urge(p->manager, PROMP_SLOT_STOP, 0, 0);
     run(p, 0);
     assert_true(promp_worker_core_stopped(p->core));
-    assert_true(promp_worker_core_aborted(p->core));
+    assert_true(promp_worker_core_aborted(p->core, false));
     assert_int_equal(promp_worker_core_state(p->core), PROMP_ERR_CLOSED);
     promp_worker_core_result(p->core, promp_slice("\x01", 1));
     assert_int_equal(promp_worker_core_finish(p->core, 0), PROMP_OK);
@@ -618,7 +620,7 @@ static void test_lease(void **state)
     run(p, start + 1000 - p->now);
     assert_int_equal(act(p), PROMP_WORKER_ACT_DIE);
     assert_int_equal(promp_worker_core_state(p->core), PROMP_ERR_WORKER_LEASE);
-    assert_true(promp_worker_core_aborted(p->core));
+    assert_true(promp_worker_core_aborted(p->core, false));
     close_pair(p);
 }
 
@@ -668,7 +670,7 @@ static void test_reset(void **state)
     run(p, 0);
     assert_int_equal(promp_worker_core_state(p->core), PROMP_ERR_WORKER_STOPPED);
     assert_true(promp_worker_core_stopped(p->core));
-    assert_true(promp_worker_core_aborted(p->core));
+    assert_true(promp_worker_core_aborted(p->core, false));
     assert_int_equal(promp_worker_core_output(p->core, 1, promp_slice("x", 1)), PROMP_ERR_CLOSED);
     assert_int_equal(promp_worker_core_progress(p->core, 1), PROMP_ERR_CLOSED);
     run(p, PROMP_TIME_ABORT - 5);

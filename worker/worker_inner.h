@@ -22,6 +22,7 @@ struct promp_worker {
     promp_hub_t *hub;
     promp_worker_core_t *core;         /* under the hub's lock, but for what any thread may call */
     const promp_worker_setup_t *setup; /* set before open returns, never changes */
+    volatile uint8_t *mark;            /* 1; in the child of a fork the kernel has made it 0 */
     promp_worker_pipe_t pipe[PROMP_WORKER_PIPES];
     void (*interrupt)(void *arg, uint64_t task); /* under the hub's lock, as its argument */
     void *interrupt_arg;
@@ -40,6 +41,17 @@ typedef struct {
  */
 promp_err_t promp_worker_inherit(promp_worker_fds_t *fds, promp_error_t *error);
 void promp_worker_fds_close(promp_worker_fds_t *fds);
+
+/* --- worker_fork.c --- */
+
+promp_err_t promp_worker_mark_make(promp_worker_t *worker, promp_error_t *error);
+void promp_worker_mark_free(promp_worker_t *worker);
+/* Any thread; costs no system call. */
+static inline bool promp_worker_forked(const promp_worker_t *worker)
+{
+    return !*worker->mark;
+}
+promp_err_t promp_worker_print_forked(int stream, const void *text, size_t size);
 
 /* --- worker_port.c: the core's port, with what the core asks to be done; its core is the promp_worker_t ---
  */

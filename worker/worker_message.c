@@ -5,6 +5,8 @@ promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *d
 {
     if (!worker || (!data && size))
         return PROMP_ERR_ARGUMENT;
+    if (promp_worker_forked(worker))
+        return PROMP_ERR_FORKED;
     promp_hub_lock(worker->hub);
     promp_err_t err = promp_worker_core_send(worker->core, id, promp_slice(data, size));
     promp_hub_unlock(worker->hub);
@@ -14,6 +16,8 @@ promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *d
 bool promp_worker_receive(promp_worker_t *worker, promp_message_user_t *message)
 {
     *message = (promp_message_user_t){.id = PROMP_MESSAGE_INVALID};
+    if (promp_worker_forked(worker))
+        return false;
     promp_hub_lock(worker->hub);
     if (!promp_worker_core_has_message(worker->core))
         promp_hub_pump(worker->hub);
@@ -25,6 +29,8 @@ bool promp_worker_receive(promp_worker_t *worker, promp_message_user_t *message)
 
 bool promp_worker_has_message(promp_worker_t *worker)
 {
+    if (promp_worker_forked(worker))
+        return false;
     promp_hub_lock(worker->hub);
     if (!promp_worker_core_has_message(worker->core))
         promp_hub_pump(worker->hub);
@@ -33,16 +39,18 @@ bool promp_worker_has_message(promp_worker_t *worker)
     return has;
 }
 
-/* Lock held. Looking at the flag only when there is no message: a message that came first is the answer. */
+/* Lock held. */
 static bool message_or_end(void *arg)
 {
     promp_worker_t *worker = arg;
-    return promp_worker_core_has_message(worker->core) || promp_worker_core_aborted(worker->core) ||
+    return promp_worker_core_has_message(worker->core) || promp_worker_core_aborted(worker->core, false) ||
            promp_worker_core_state(worker->core);
 }
 
 promp_err_t promp_worker_wait_message(promp_worker_t *worker, int timeout)
 {
+    if (promp_worker_forked(worker))
+        return PROMP_ERR_FORKED;
     promp_hub_lock(worker->hub);
     int64_t deadline = timeout < 0 ? PROMP_NEVER : promp_clock_ms() + timeout;
     promp_err_t err = PROMP_OK;
@@ -58,6 +66,8 @@ promp_err_t promp_worker_wait_message(promp_worker_t *worker, int timeout)
 
 promp_err_t promp_worker_progress(promp_worker_t *worker, int value)
 {
+    if (promp_worker_forked(worker))
+        return PROMP_ERR_FORKED;
     promp_hub_lock(worker->hub);
     promp_err_t err = promp_worker_core_progress(worker->core, value);
     promp_hub_unlock(worker->hub);
@@ -66,6 +76,8 @@ promp_err_t promp_worker_progress(promp_worker_t *worker, int value)
 
 promp_err_t promp_worker_text(promp_worker_t *worker, const char *text)
 {
+    if (promp_worker_forked(worker))
+        return PROMP_ERR_FORKED;
     promp_hub_lock(worker->hub);
     promp_err_t err = promp_worker_core_text(worker->core, text);
     promp_hub_unlock(worker->hub);

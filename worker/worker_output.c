@@ -12,7 +12,7 @@ static bool may_go_on(void *arg)
 {
     promp_worker_t *worker = arg;
     return promp_worker_core_output_room(worker->core) || promp_worker_core_state(worker->core) ||
-           promp_worker_core_aborted(worker->core);
+           promp_worker_core_aborted(worker->core, false);
 }
 
 /* Lock held. OK: there is room. */
@@ -32,6 +32,8 @@ promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *t
         return PROMP_ERR_ARGUMENT;
     if (size == 0)
         return PROMP_OK;
+    if (promp_worker_forked(worker))
+        return promp_worker_print_forked(stream, text, size);
     promp_hub_lock(worker->hub);
     bool wanted = worker->setup->options & (PROMP_OPT_REDIRECT | PROMP_OPT_ATOMIC);
     promp_err_t err = PROMP_OK;

@@ -201,6 +201,10 @@ promp_err_t promp_task_finish(promp_task_t **task_p, promp_task_outcome_t outcom
     if (!task)
         return PROMP_ERR_ARGUMENT;
     promp_worker_t *worker = task->worker;
+    if (promp_worker_forked(worker)) {
+        destroy(task_p);
+        return PROMP_ERR_FORKED;
+    }
     promp_worker_pipes_drain(worker);
     promp_hub_lock(worker->hub);
     promp_err_t err = PROMP_OK;
