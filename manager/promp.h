@@ -7,7 +7,8 @@
  * promp_manager_fd's descriptor may be polled anywhere). A process may have many managers in many threads. The library makes one
  * network thread per root manager (one per process in a worker); it blocks all signals. It installs no signal handler and no atexit
  * hook, prints nothing, and never ends the process (a worker whose manager is gone does end: that is its purpose).
- * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only closes.
+ * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only closes. So is its worker, but
+ * promp_worker_print writes to descriptor 1 or 2 there.
  * Ownership: what a function returns as `T *` and a matching _free or _destroy exists for is the caller's; `const T *` is not.
  * Times are milliseconds; a negative time-out waits without end. Strings are UTF-8, paths are bytes.
  */
@@ -270,8 +271,9 @@ PROMP_EXPORT const uint8_t *promp_worker_extra(const promp_worker_t *worker, siz
 /* The node's address as the worker reaches it: "ipc://PATH" on one host. */
 PROMP_EXPORT const char *promp_worker_address(const promp_worker_t *worker);
 
-/* One record of output; dropped when the manager did not ask for output (then only the last 64 KiB are kept for the exit
- * record). Waits while the manager's credit is used up; ends early on stop (CLOSED). */
+/* One record of output; size 0: nothing. Not shown when the manager did not ask for output (then only the last 64 KiB are kept for
+ * the exit record, and it never waits). Waits while the queue is full because the manager takes nothing; then, nothing sent:
+ * CLOSED (stop), TASK_ABORTED, STATE (a signal handler ran: call again). Also ARGUMENT, VALUE_SIZE, MEMORY. */
 PROMP_EXPORT promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *text, size_t size);
 PROMP_EXPORT promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *data, size_t size);
 PROMP_EXPORT bool promp_worker_receive(promp_worker_t *worker, promp_message_user_t *message);
@@ -281,9 +283,10 @@ PROMP_EXPORT promp_err_t promp_worker_wait_message(promp_worker_t *worker, int t
 PROMP_EXPORT promp_err_t promp_worker_progress(promp_worker_t *worker, int value);
 PROMP_EXPORT promp_err_t promp_worker_text(promp_worker_t *worker, const char *text);
 
-/* For hosts that embed a language: called by the driving thread, without locks, when an abort of the running task is at
- * T/2 and the task has not looked at the flag since (interrupt it, e.g. pthread_kill of the main thread). NULL: nothing
- * happens at T/2 (native workers). */
+/* For hosts that embed a language: called by the driving thread when an abort of the running task is at T/2 and the task
+ * has not looked at the flag since, i.e. called promp_worker_aborted or promp_task_aborted (interrupt it, e.g. pthread_kill of the main
+ * thread). The library's lock is held, so the task does not end meanwhile: no promp_* call in it, no waiting. NULL: nothing happens
+ * at T/2 (native workers). */
 PROMP_EXPORT promp_err_t promp_worker_on_interrupt(promp_worker_t *worker, void (*fn)(void *arg, uint64_t task), void *arg);
 
 /* The running task; main thread. */
