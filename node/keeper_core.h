@@ -36,9 +36,9 @@ typedef enum {
 
 typedef struct {
     promp_keeper_effect_kind_t kind;
-    uint32_t worker;            /* small number, free again after COLLECT or failed */
+    uint32_t worker;                /* small number, free again after COLLECT or failed */
     const promp_msg_spawn_t *spawn; /* SPAWN: borrows from the frame of the event */
-    const promp_out_t *out;     /* TO_AGENT; valid until the next call into the core */
+    const promp_out_t *out;         /* TO_AGENT; valid until the next call into the core */
 } promp_keeper_effect_t;
 
 /* How a process ended. */

@@ -1,0 +1,180 @@
+/* Frames of sessions on their way from one end to the other. */
+#include "agent_table.h"
+
+static promp_err_t no_route(promp_agent_core_t *core, promp_agent_link_t *link, const promp_frame_t *frame,
+                            int64_t now)
+{
+    promp_message_t m = {.type = PROMP_TYPE_NO_ROUTE};
+
+    promp_agent_effects_message(&core->effects, PROMP_AGENT_SEND, link->number, &m, &frame->session,
+                                frame->epoch, true);
+    link->sent = now;
+    return PROMP_OK;
+}
+
+static void forward(promp_agent_core_t *core, promp_agent_link_t *to, const promp_frame_t *frame, bool urgent,
+                    uint64_t tag, int64_t now)
+{
+    promp_agent_effect_t *effect = promp_agent_effects_add(&core->effects, PROMP_AGENT_FORWARD);
+
+    effect->link = to->number;
+    effect->frame = frame;
+    effect->urgent = urgent;
+    effect->tag = tag;
+    to->sent = now;
+}
+
+/* Finds the session of a frame and which end sent it: OK with *s NULL when there is none. */
+static promp_err_t find(promp_agent_core_t *core, promp_agent_link_t *link, const promp_frame_t *frame,
+                        promp_agent_session_t **s, promp_agent_way_t *way)
+{
+    if (link->session && promp_id_equal(&link->session->id, &frame->session)) {
+        *s = link->session;
+        *way = PROMP_AGENT_TO_MANAGER;
+        return PROMP_OK;
+    }
+    *s = promp_map_get(core->sessions, &frame->session);
+    *way = PROMP_AGENT_TO_WORKER;
+    if (*s && !promp_agent_table_owns(link, *s))
+        return PROMP_ERR_SESSION_FOREIGN;
+    return PROMP_OK;
+}
+
+/* A full queue takes nothing more of this session, or, when its whole link is full, nothing for those that already
+ * have something waiting: so a slow reader costs itself alone. */
+static bool takes(const promp_agent_session_t *s, promp_agent_way_t way, const promp_agent_link_t *to,
+                  uint64_t size)
+{
+    const promp_agent_flow_t *flow = &s->flow[way];
+
+    if (flow->waiting + size > PROMP_LIMIT_RELAY_SESSION)
+        return false;
+    if (to->waiting_to + size > PROMP_LIMIT_LINK_QUEUE / 4 * 3)
+        return false;
+    return way == PROMP_AGENT_TO_MANAGER || !flow->waiting ||
+           s->manager->waiting_from + size <= PROMP_LIMIT_LINK_QUEUE;
+}
+
+/* Everything up to end has been passed on without a hole. */
+static void note_end(promp_agent_session_t *s, const promp_frame_t *frame)
+{
+    uint64_t *end = &s->end[frame->lane];
+    uint64_t to = frame->offset + frame->body.size;
+
+    if (frame->epoch == s->epoch && frame->offset <= *end && to > *end)
+        *end = to;
+}
+
+promp_err_t promp_agent_relay_data(promp_agent_core_t *core, promp_agent_link_t *link,
+                                   const promp_frame_t *frame, int64_t now)
+{
+    promp_agent_session_t *s;
+    promp_agent_way_t way;
+    promp_err_t error = find(core, link, frame, &s, &way);
+
+    if (error)
+        return error;
+    if (frame->lane >= PROMP_LANES || frame->offset + frame->body.size < frame->offset)
+        return PROMP_ERR_MESSAGE_FIELD;
+    if (!s)
+        return no_route(core, link, frame, now);
+    if (way == PROMP_AGENT_TO_WORKER && s->state == PROMP_AGENT_ENDED) {
+        promp_agent_life_tell(core, s, now);
+        return PROMP_OK;
+    }
+    promp_agent_link_t *to = way == PROMP_AGENT_TO_WORKER ? s->worker : s->manager;
+
+    if (way == PROMP_AGENT_TO_WORKER && s->state == PROMP_AGENT_DYING)
+        return PROMP_OK; /* GONE comes */
+    if (!to || to->state != PROMP_AGENT_LINK_UP || (way == PROMP_AGENT_TO_WORKER && s->manager != link))
+        return no_route(core, link, frame, now);
+    if (!takes(s, way, to, frame->size)) {
+        promp_agent_effects_congested(&core->effects, link->number, frame);
+        link->sent = now;
+        return PROMP_OK;
+    }
+    s->flow[way].waiting += frame->size;
+    to->waiting_to += frame->size;
+    if (way == PROMP_AGENT_TO_WORKER)
+        link->waiting_from += frame->size;
+    else
+        note_end(s, frame);
+    forward(core, to, frame, false, promp_agent_table_tag(s, way), now);
+    return PROMP_OK;
+}
+
+static void attached_at(promp_agent_session_t *s, const promp_frame_t *frame,
+                        const promp_msg_attach_t *attach)
+{
+    s->epoch = frame->epoch;
+    s->end[PROMP_LANE_CONTROL] = attach->recv0;
+    s->end[PROMP_LANE_MESSAGES] = attach->recv1;
+    s->end[PROMP_LANE_OUTPUT] = attach->recv2;
+    s->end[PROMP_LANE_BULK] = attach->recv3;
+    s->ends = true;
+}
+
+static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
+                                const promp_frame_t *frame, const promp_message_t *m, int64_t now)
+{
+    if (s->state == PROMP_AGENT_ENDED) {
+        promp_agent_table_bind(core, s, link);
+        promp_agent_life_tell(core, s, now);
+        return PROMP_OK;
+    }
+    if (m->type == PROMP_TYPE_ATTACH) {
+        promp_agent_table_bind(core, s, link);
+        attached_at(s, frame, &m->attach);
+        s->attach.type = 0;
+    }
+    if (s->state == PROMP_AGENT_DYING)
+        return PROMP_OK;
+    if (s->manager != link)
+        return no_route(core, link, frame, now);
+    if (s->worker && s->worker->state == PROMP_AGENT_LINK_UP)
+        forward(core, s->worker, frame, true, 0, now);
+    else if (m->type == PROMP_TYPE_ATTACH)
+        s->attach = *m; /* goes when the worker has said HELLO */
+    else if (!s->attach.type || s->epoch != frame->epoch)
+        return no_route(core, link, frame, now);
+    return PROMP_OK;
+}
+
+promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link_t *link,
+                                      const promp_frame_t *frame, int64_t now)
+{
+    promp_agent_session_t *s;
+    promp_agent_way_t way;
+    promp_message_t m;
+    promp_err_t error = find(core, link, frame, &s, &way);
+
+    if (!error)
+        error = promp_message_decode(
+            frame->type, frame->body, way == PROMP_AGENT_TO_WORKER ? PROMP_WHO_MANAGER : PROMP_WHO_WORKER,
+            PROMP_WHO_NODE, link->state == PROMP_AGENT_LINK_NEW ? PROMP_AT_NEW : PROMP_AT_UP, link->version,
+            &m);
+    if (error)
+        return error;
+    if (way == PROMP_AGENT_TO_MANAGER ? m.type == PROMP_TYPE_ATTACH
+                                      : m.type == PROMP_TYPE_ATTACHED || m.type == PROMP_TYPE_REATTACH)
+        return PROMP_ERR_MESSAGE_SENDER;
+    if (!s)
+        return no_route(core, link, frame, now);
+    if (way == PROMP_AGENT_TO_WORKER)
+        return from_manager(core, link, s, frame, &m, now);
+    if (!s->manager || s->manager->state != PROMP_AGENT_LINK_UP)
+        return no_route(core, link, frame, now);
+    forward(core, s->manager, frame, true, 0, now);
+    return PROMP_OK;
+}
+
+void promp_agent_relay_greeted(promp_agent_core_t *core, promp_agent_session_t *s, int64_t now)
+{
+    s->greeted = true;
+    if (!s->attach.type)
+        return;
+    promp_agent_effects_message(&core->effects, PROMP_AGENT_SEND, s->worker->number, &s->attach, &s->id,
+                                s->epoch, true);
+    s->worker->sent = now;
+    s->attach.type = 0;
+}
