@@ -204,14 +204,10 @@ static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine
 
 /* --- the port: what goes out, and time --- */
 
+/* Data may wait for the link; it may also wait for the peer only, then asking again does no harm. */
 static bool wants_room(const worker_t *w)
 {
-    if (w->state != WORKER_ALIVE)
-        return false;
-    for (int lane = 0; lane < PROMP_LANES; lane++)
-        if (promp_session_unsent(w->session, (promp_lane_t)lane))
-            return true;
-    return false;
+    return w->state == WORKER_ALIVE && promp_session_backlog(w->session, PROMP_LANE_MESSAGES) > 0;
 }
 
 /* It has nothing more to send now: looks when it wants to be asked by time. */
@@ -260,17 +256,16 @@ static bool port_next(void *self, promp_out_t *out, uint64_t room, int64_t now)
     return false;
 }
 
-/* This machine slept, or we did: what happened meanwhile is nobody's silence. */
+/* This machine slept, or we did: nobody is blamed for the silence, and all leases begin anew. */
 static void forgive_gap(promp_manager_core_t *core, int64_t now)
 {
     if (core->asked == PROMP_NEVER || now - core->asked <= PROMP_TIME_GAP)
         return;
-    int64_t gap = now - core->asked;
-    core->down_since += gap;
+    core->down_since = now;
     for (promp_node_t *at = promp_list_first(&core->live); at; at = promp_list_after(&core->live, at)) {
         worker_t *w = WORKER_OF(at, member);
         if (w->shut_since != PROMP_NEVER)
-            w->shut_since += gap;
+            w->shut_since = now;
     }
 }
 
@@ -279,6 +274,8 @@ static int64_t port_tick(void *self, int64_t now)
     promp_manager_core_t *core = self;
     core->now = now;
     forgive_gap(core, now);
+    if (core->blocked.count) /* where memory was missing there may be some now */
+        promp_manager_core_take_blocked(core);
     bool all = now >= core->due;
     if (all)
         core->due = PROMP_NEVER;

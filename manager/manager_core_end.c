@@ -202,11 +202,20 @@ promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w,
 
 /* --- without the node's word --- */
 
+static void discard(worker_t *w)
+{
+    promp_record_t record;
+    for (int lane = 0; lane < PROMP_LANES; lane++)
+        while (promp_session_take(w->session, (promp_lane_t)lane, &record))
+            free(record.body);
+}
+
 void promp_manager_core_end_broken(promp_manager_core_t *core, worker_t *w, promp_err_t error, int64_t now)
 {
     if (w->state == WORKER_DRAINING) {
-        w->dry = true;
+        discard(w);
         promp_session_over(w->session, error);
+        w->dry = true;
         promp_manager_core_end_check(core, w);
         return;
     }

@@ -105,8 +105,10 @@ static promp_err_t take_control(promp_manager_core_t *core, worker_t *w)
     promp_err_t err = PROMP_OK;
     promp_record_t record;
     while (!err) {
-        if (!w->spare && !(w->spare = calloc(1, sizeof *w->spare)))
-            break; /* without memory the records stay where they are */
+        if (!w->spare && !(w->spare = calloc(1, sizeof *w->spare))) {
+            promp_manager_core_enlist(&core->blocked, &w->blocked); /* the records stay where they are */
+            break;
+        }
         if (!promp_session_take(w->session, PROMP_LANE_CONTROL, &record))
             break;
         err = take_control_one(core, w, &record);
