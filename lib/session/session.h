@@ -12,7 +12,7 @@
  * carries a piece at an offset: the wanted one is taken, an older one dropped (its new part taken), a later
  * one dropped and told as a gap. Acknowledgement and credit are absolute offsets, so repeating or losing them
  * does no harm. Credit is "taken + window", where bytes of a record that is still being put together count as
- * taken (its memory is set aside when its head arrives and bounded by PROMP_LIMIT_RECORD). What is lost is
+ * taken (its memory grows with what arrives and is bounded by PROMP_LIMIT_RECORD). What is lost is
  * found by PROBE: data unacknowledged for PROMP_TIME_PROBE asks for an ACK; if the answer shows a hole before
  * what had been sent by then, the lane goes back. CONGESTED makes the lane go back too, after a pause that
  * doubles while no progress is seen.
@@ -113,7 +113,8 @@ bool promp_session_next(promp_session_t *session, promp_out_t *out, uint64_t roo
  * exchange is over. (Acks otherwise wait PROMP_TIME_ACK or for a quarter of a window.) */
 void promp_session_ack_now(promp_session_t *session);
 
-/* Does what time demands; returns when it wants to be called next (PROMP_NEVER: not by time). */
+/* Does what time demands; returns when it wants to be called next (PROMP_NEVER: not by time; now: next() has a frame).
+ * Call it when that time has come, and whenever next() has come to its end: what was sent starts waits. */
 int64_t promp_session_tick(promp_session_t *session, int64_t now);
 
 /* Ends it: RESET with error is sent once if a path is there (and again to a peer that goes on sending),

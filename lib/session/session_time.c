@@ -46,24 +46,40 @@ static void probe(promp_session_t *session, int64_t now)
     session->probe_at = now + session->probe_wait;
 }
 
+/* next() has a frame that needs no room and no more time. */
+static bool has_frame(const promp_session_t *session)
+{
+    if (!session->path)
+        return false;
+    if (session->state == PROMP_SESSION_OVER)
+        return session->reset_due;
+    if (session->attach_due)
+        return true;
+    if (session->state != PROMP_SESSION_OPEN)
+        return false;
+    for (int i = 0; i < PROMP_SLOTS; i++)
+        if (session->slot_out[i].due)
+            return true;
+    return session->attached_due || session->ack_due || session->probe_due;
+}
+
 int64_t promp_session_tick(promp_session_t *session, int64_t now)
 {
     if (session->attach_at <= now)
         try_attach(session, now);
-    if (session->state != PROMP_SESSION_OPEN)
-        return session->attach_at;
-
-    if (session->ack_at <= now) {
-        session->ack_due = true;
-        session->ack_at = PROMP_NEVER;
+    int64_t wake = session->attach_at;
+    if (session->state == PROMP_SESSION_OPEN) {
+        if (session->ack_at <= now) {
+            session->ack_due = true;
+            session->ack_at = PROMP_NEVER;
+        }
+        promp_session_patience(session, false, now);
+        if (session->probe_at <= now)
+            probe(session, now);
+        wake = promp_min64(session->ack_at, session->probe_at);
+        for (int i = 0; i < PROMP_LANES; i++)
+            if (session->out[i].resume_at > now)
+                wake = promp_min64(wake, session->out[i].resume_at);
     }
-    promp_session_patience(session, false, now);
-    if (session->probe_at <= now)
-        probe(session, now);
-
-    int64_t wake = promp_min64(session->ack_at, session->probe_at);
-    for (int i = 0; i < PROMP_LANES; i++)
-        if (session->out[i].resume_at > now)
-            wake = promp_min64(wake, session->out[i].resume_at);
-    return wake;
+    return has_frame(session) ? now : wake;
 }

@@ -264,11 +264,10 @@ static void wake(sim_t *sim, void *arg)
     pump(side);
 }
 
-static void pump(side_t *side)
+static void send_all(side_t *side)
 {
     world_t *world = side->world;
     sim_t *sim = world->sim;
-    take_records(side);
     promp_out_t out;
     uint64_t room = room_now(world);
     for (int n = 0; side->up; n++) {
@@ -276,7 +275,7 @@ static void pump(side_t *side)
         bool given = promp_session_next(side->session, &out, room, sim->now);
         leave(side);
         if (!given)
-            break;
+            return;
         sim_check(sim, n < PUMP_LIMIT);
         watch(side, &out);
         if (!out.urgent && out.frame.type == PROMP_TYPE_DATA) {
@@ -285,10 +284,21 @@ static void pump(side_t *side)
         }
         net_send(side, &out);
     }
-    enter(side);
-    int64_t time = promp_session_tick(side->session, sim->now);
-    leave(side);
-    sim_check(sim, time > sim->now);
+}
+
+static void pump(side_t *side)
+{
+    world_t *world = side->world;
+    sim_t *sim = world->sim;
+    take_records(side);
+    int64_t time = sim->now;
+    for (int rounds = 0; time <= sim->now; rounds++) {
+        sim_check(sim, rounds < 3);
+        send_all(side);
+        enter(side);
+        time = promp_session_tick(side->session, sim->now);
+        leave(side);
+    }
     /* A link that is full says so when it is not; here chance does. */
     if (!world->good)
         time = promp_min64(time, sim->now + 100);

@@ -8,8 +8,9 @@
 #define BACKLOG_MOST (3 * PROMP_MIB)
 
 /* Which records each side may send on a lane; 0: none. */
-static const uint16_t types[2][PROMP_LANES] = {{PROMP_TYPE_SETUP, PROMP_TYPE_USER_MESSAGE, 0, 0},
-                                               {PROMP_TYPE_TEXT, PROMP_TYPE_USER_MESSAGE, PROMP_TYPE_OUTPUT, 0}};
+static const uint16_t types[2][PROMP_LANES] = {
+    {PROMP_TYPE_SETUP, PROMP_TYPE_USER_MESSAGE, 0, 0},
+    {PROMP_TYPE_TEXT, PROMP_TYPE_USER_MESSAGE, PROMP_TYPE_OUTPUT, 0}};
 
 void sim_traffic_pair(sim_traffic_t *manager, sim_traffic_t *worker, sim_t *sim)
 {
