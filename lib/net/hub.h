@@ -15,6 +15,7 @@
 
 #include "base.h"
 #include "error.h"
+#include "local.h"
 #include "port.h"
 
 typedef struct promp_hub promp_hub_t;
@@ -30,8 +31,10 @@ typedef struct {
     int fd;           /* the link to begin with; the hub takes it over */
     const char *path; /* manager: socket to dial again, copied; NULL for a worker */
     int lifeline; /* worker: descriptor on which new links come and whose end means: die; -1 for a manager */
-    void (*orphan)(void *arg); /* worker: the lifeline ended; called by the driving thread without the lock;
-                                  NULL: kill our process group */
+    void (*orphan)(
+        void *arg); /* worker: the lifeline ended, or the link was silent or gone for the longest lease of
+                                  the cores; called once, by the driving thread without the lock; NULL: kill our
+                                  process group (where we lead none: _exit) */
     void *arg;
 } promp_hub_config_t;
 
@@ -39,6 +42,11 @@ typedef struct {
  * CLOSED when the node ended before WELCOME, NODE_TIMEOUT, or what REFUSED said). The network thread runs
  * when this returns. */
 promp_hub_t *promp_hub_new(const promp_hub_config_t *config, int timeout, promp_error_t *error);
+
+/* A manager's hub from nothing: promp_local_connect() and promp_hub_new() in at most timeout ms together, up to three
+ * times when the node ends before WELCOME (it may have been about to). Errors of both. */
+promp_hub_t *promp_hub_dial(const promp_local_t *local, const char *program, bool start, int timeout,
+                            promp_error_t *error);
 
 /* Detach all cores first. Joins the network thread. Not under the lock, nobody in promp_hub_wait. */
 void promp_hub_destroy(promp_hub_t **hub);
@@ -70,7 +78,8 @@ promp_err_t promp_hub_wait(promp_hub_t *hub, bool (*done)(void *arg), void *arg,
 /* Wakes threads in promp_hub_wait so that they look at their condition again. Any thread; lock held. */
 void promp_hub_notify(promp_hub_t *hub);
 
-/* Adds and removes descriptors that the driving thread polls (a worker's output pipes). Lock held. */
+/* Adds and removes descriptors that the driving thread polls (a worker's output pipes). Lock held; also from within
+ * ready. Adding one that is there changes its events. OK, ARGUMENT (PROMP_LIMIT_HUB_WATCHES). */
 promp_err_t promp_hub_watch(promp_hub_t *hub, const promp_hub_watch_t *watch, short events);
 void promp_hub_unwatch(promp_hub_t *hub, int fd);
 

@@ -1,0 +1,140 @@
+/* hub_inside.h - what the files of the hub share, and nobody else sees. All functions: lock held. */
+#ifndef PROMP_NET_HUB_INSIDE_H
+#define PROMP_NET_HUB_INSIDE_H
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "hub.h"
+#include "limits.h"
+#include "link.h"
+#include "list.h"
+
+/* A thread that polls, and how it is woken. */
+typedef struct {
+    int wake;     /* eventfd; -1: none could be had, it wakes each PROMP_TIME_TICK */
+    bool polling; /* is in poll, without the lock */
+    bool kicked;  /* wake was written and not read yet */
+    bool writes;  /* polls for room in the socket, too */
+    int64_t until;
+} promp_poller_t;
+
+/* A thread in promp_hub_wait(). */
+typedef struct {
+    promp_node_t node; /* in hub->waiters */
+    promp_poller_t poller;
+    bool (*done)(void *arg);
+    void *arg;
+} promp_waiter_t;
+
+typedef enum {
+    PROMP_HUB_DOWN,  /* no link: to be dialled, or to come over the lifeline */
+    PROMP_HUB_HELLO, /* a link without WELCOME */
+    PROMP_HUB_UP,
+    PROMP_HUB_LOST /* for good */
+} promp_hub_state_t;
+
+#define PROMP_HUB_WAKES 8 /* eventfds that are kept; more threads than that wait less well */
+
+struct promp_hub {
+    /* fixed */
+    bool worker;
+    char *path;
+    void (*orphan)(void *arg);
+    void *orphan_arg;
+    pthread_t thread;
+    bool thread_runs;
+
+    /* The lock is `mutex`. Whoever wants it goes through `gate`, so that a driving thread that takes it again and again
+     * cannot keep the others out. */
+    pthread_mutex_t gate, mutex;
+
+    /* link */
+    promp_hub_state_t state;
+    promp_link_t *link;    /* NULL in DOWN and LOST */
+    int link_fd, lifeline; /* -1: none. For promp_hub_abandon, which looks at nothing else */
+    uint64_t number;       /* of the link, counts them */
+    uint64_t reads;        /* of all links, to see whether somebody else read */
+    bool mute;             /* its peer is gone; what it sent is still being read */
+    uint16_t version;
+    bool known; /* there was a WELCOME */
+    promp_id_t node, session;
+    bool opening;         /* promp_hub_new() waits: no second try */
+    promp_error_t *error; /* of that; else NULL */
+    bool orphaned, orphan_told;
+
+    /* times, ms; PROMP_NEVER where nothing is due */
+    int64_t up_since, last_sent, last_heard;
+    int64_t handshake_at, dial_at;
+    unsigned attempts;       /* to dial, since the last link that stood */
+    unsigned faults;         /* links in a row that ended by a peer's fault */
+    uint64_t jitter;         /* state of a small random generator */
+    uint32_t lease;          /* smallest of the cores; 0: none */
+    uint32_t lease_most;     /* largest */
+    int64_t ticked, tick_at; /* the cores' last tick, and when they want the next */
+    bool dirty;              /* the cores did something since: tick_at is not to be trusted */
+    int64_t busy_since;      /* 0: idle */
+
+    promp_port_t *ports;
+    size_t port_count, port_capacity;
+    bool attached; /* there was a core */
+
+    struct {
+        promp_hub_watch_t watch;
+        short events;
+        uint64_t serial;
+    } watches[PROMP_LIMIT_HUB_WATCHES];
+    size_t watch_count;
+    uint64_t watch_serial;
+
+    /* drivers */
+    promp_list_t waiters;
+    promp_waiter_t *leader; /* the waiter that polls for all; NULL: none */
+    promp_poller_t net;     /* the network thread's, when it leads */
+    pthread_cond_t rest;    /* what it waits on else */
+    bool led;               /* a user thread led since its last look */
+    bool parked, stop;
+    int wakes[PROMP_HUB_WAKES]; /* -1: not made yet. [0] is the network thread's */
+    bool wake_used[PROMP_HUB_WAKES];
+};
+
+/* hub.c */
+void promp_hub_take(promp_hub_t *hub); /* the lock, without anything else */
+void promp_hub_let(promp_hub_t *hub);
+
+/* hub_io.c */
+void promp_hub_read(promp_hub_t *hub, int64_t now);   /* what is there, to the cores */
+void promp_hub_settle(promp_hub_t *hub, int64_t now); /* what time and cores demand; sends */
+int64_t promp_hub_due(const promp_hub_t *hub);        /* when to settle next */
+void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells all cores */
+promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
+                           int64_t now);
+
+/* hub_link.c */
+void promp_hub_begin(promp_hub_t *hub, int fd, int64_t now); /* takes fd as the new link and says HELLO */
+void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now);
+void promp_hub_lose(promp_hub_t *hub, int64_t now); /* the node is gone for good */
+promp_err_t promp_hub_greeted(promp_hub_t *hub, const promp_frame_t *frame, int64_t now);
+void promp_hub_times(promp_hub_t *hub, int64_t now); /* beats, silence, dialling */
+int64_t promp_hub_times_due(const promp_hub_t *hub);
+int64_t promp_hub_patience(const promp_hub_t *hub);   /* the smallest lease, or what stands for it */
+void promp_hub_relink(promp_hub_t *hub, int64_t now); /* the lifeline is readable */
+
+/* hub_wait.c */
+/* One turn of whoever drives, and has settled: polls without the lock until something comes or `deadline`, handles it.
+ * Returns EINTR when a signal handler ran, else 0. */
+int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline);
+void promp_hub_kick(promp_poller_t *poller);
+void promp_hub_stir(promp_hub_t *hub); /* whoever polls looks at everything again */
+void promp_hub_stir_if_due(
+    promp_hub_t *hub); /* ... if it would wake too late, or not for the room that we wait for */
+void promp_hub_tell(promp_hub_t *hub,
+                    const promp_poller_t *self); /* waiters whose condition holds now; not self */
+int promp_hub_wake_get(promp_hub_t *hub);        /* an eventfd, or -1 */
+void promp_hub_wake_put(promp_hub_t *hub, int fd);
+
+/* hub_thread.c */
+promp_err_t promp_hub_thread_start(promp_hub_t *hub, int *system);
+void promp_hub_thread_stop(promp_hub_t *hub); /* without the lock */
+
+#endif

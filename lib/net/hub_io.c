@@ -1,0 +1,241 @@
+/* hub_io.c - frames between the link and the cores. */
+#include <unistd.h>
+
+#include "hub_inside.h"
+
+/* Reads without a pause; then others get the lock. */
+#define READS_AT_ONCE 16
+
+void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now)
+{
+    for (size_t i = 0; i < hub->port_count; i++)
+        hub->ports[i].ops->path(hub->ports[i].core, up, lost, &hub->node, now);
+    hub->dirty = true;
+}
+
+/* --- in --- */
+
+static promp_err_t on_link(promp_hub_t *hub, const promp_frame_t *frame)
+{
+    promp_who_t self = hub->worker ? PROMP_WHO_WORKER : PROMP_WHO_MANAGER;
+    promp_message_t message;
+    promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, self, PROMP_AT_UP,
+                                           hub->version, &message);
+    return err ? err : message.type == PROMP_TYPE_REFUSED ? PROMP_ERR_CLOSED : PROMP_OK;
+}
+
+/* A session that none of our cores knows (any more): its other end must not wait for us. */
+static promp_err_t answer_unknown(promp_hub_t *hub, const promp_frame_t *frame, int64_t now)
+{
+    promp_message_t reset = {.type = PROMP_TYPE_RESET, .reset.error = PROMP_ERR_CLOSED};
+    const promp_message_t seen = {.type = PROMP_TYPE_GONE_ACK};
+
+    switch (frame->type) {
+    case PROMP_TYPE_ATTACH:
+    case PROMP_TYPE_ATTACHED:
+    case PROMP_TYPE_REATTACH:
+    case PROMP_TYPE_DATA:
+    case PROMP_TYPE_PROBE:
+    case PROMP_TYPE_URGENT:
+        return promp_hub_post(hub, &reset, &frame->session, now);
+    case PROMP_TYPE_GONE:
+        return promp_hub_post(hub, &seen, &frame->session, now);
+    default:
+        return PROMP_OK;
+    }
+}
+
+static promp_err_t on_session(promp_hub_t *hub, const promp_frame_t *frame, int64_t now)
+{
+    for (size_t i = 0; i < hub->port_count; i++) {
+        bool mine = false;
+        promp_err_t err = hub->ports[i].ops->frame(hub->ports[i].core, frame, &mine, now);
+        if (err || mine)
+            return err;
+    }
+    return answer_unknown(hub, frame, now);
+}
+
+static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const int *fds, int64_t now)
+{
+    const promp_message_row_t *row = promp_message_row(frame->type);
+
+    for (size_t i = 0; i < frame->fds; i++)
+        close(fds[i]); /* no message to us has descriptors */
+    if (frame->fds > 0)
+        return PROMP_ERR_DESCRIPTOR_COUNT;
+    if (hub->state == PROMP_HUB_HELLO)
+        return promp_hub_greeted(hub, frame, now);
+    if (!row)
+        return PROMP_ERR_MESSAGE_UNKNOWN;
+    if (row->on == PROMP_ON_LINK)
+        return on_link(hub, frame);
+    if (row->on == PROMP_ON_NODE || row->on == PROMP_ON_SESSION)
+        return on_session(hub, frame, now);
+    return PROMP_ERR_MESSAGE_SENDER;
+}
+
+/* A worker's manager may speak before the core is attached that understands it: that stays in the link. */
+static bool too_early(const promp_hub_t *hub)
+{
+    return hub->worker && hub->state == PROMP_HUB_UP && !hub->attached;
+}
+
+/* All frames of the buffer. */
+static promp_err_t hand_out(promp_hub_t *hub, int64_t now)
+{
+    for (;;) {
+        promp_frame_t frame;
+        int fds[PROMP_LIMIT_FRAME_FDS];
+        bool got;
+        if (too_early(hub))
+            return PROMP_OK;
+        promp_err_t err = promp_link_next(hub->link, &frame, fds, &got);
+        if (!err && got)
+            err = on_frame(hub, &frame, fds, now);
+        if (err || !got)
+            return err;
+        if (promp_link_windowed(&frame))
+            promp_link_release(hub->link, frame.size);
+    }
+}
+
+void promp_hub_read(promp_hub_t *hub, int64_t now)
+{
+    bool again = hub->link != NULL && !too_early(hub);
+
+    hub->reads++;
+    for (int i = 0; again && i < READS_AT_ONCE; i++) {
+        uint64_t before = promp_link_received(hub->link);
+        promp_err_t end = promp_link_read(hub->link, &again);
+        if (promp_link_received(hub->link) != before) {
+            hub->last_heard = now;
+            hub->dirty = true;
+        }
+        promp_err_t err = hand_out(hub, now);
+        if (err || end) {
+            promp_hub_drop(hub, err ? err : end, now);
+            return;
+        }
+    }
+}
+
+/* --- out --- */
+
+static void sent(promp_hub_t *hub, promp_err_t err, int64_t now)
+{
+    if (!err)
+        hub->last_sent = now;
+    else if (err == PROMP_ERR_CLOSED)
+        hub->mute = true; /* the end comes by reading, behind what the peer said last */
+    else
+        promp_hub_drop(hub, err, now);
+}
+
+promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
+                           int64_t now)
+{
+    promp_out_t out;
+    promp_err_t err = promp_message_out(message, session, 0, &out);
+
+    if (err || hub->mute)
+        return err;
+    err = promp_link_send(hub->link, &out, NULL, 0, 0);
+    if (!err)
+        hub->last_sent = now;
+    hub->mute = err == PROMP_ERR_CLOSED;
+    return hub->mute ? PROMP_OK : err;
+}
+
+/* Data goes into the socket, not into our queue: while that holds anything, only what needs no room is asked for. */
+static uint64_t room_for(const promp_hub_t *hub)
+{
+    return promp_link_wants_write(hub->link) ? 0 : promp_link_room(hub->link);
+}
+
+/* What the cores want to send, one frame of each in turn. True when something was. */
+static bool send_all(promp_hub_t *hub, int64_t now)
+{
+    promp_err_t err = PROMP_OK;
+    bool any = false, some = true;
+    promp_out_t out;
+
+    if (hub->state != PROMP_HUB_UP || hub->mute)
+        return false;
+    promp_link_cork(hub->link);
+    while (some && !err) {
+        some = false;
+        for (size_t i = 0; i < hub->port_count && !err; i++) {
+            const promp_port_t *port = &hub->ports[i];
+            if (!port->ops->next(port->core, &out, room_for(hub), now))
+                continue;
+            err = promp_link_send(hub->link, &out, NULL, 0, 0);
+            some = any = true;
+        }
+    }
+    promp_err_t last = promp_link_uncork(hub->link);
+    if (any)
+        sent(hub, err ? err : last, now);
+    return any;
+}
+
+/* --- time --- */
+
+static void tick_all(promp_hub_t *hub, int64_t now)
+{
+    uint32_t least = 0, most = 0;
+
+    hub->tick_at = PROMP_NEVER;
+    hub->ticked = now;
+    hub->dirty = false;
+    for (size_t i = 0; i < hub->port_count; i++) {
+        const promp_port_t *port = &hub->ports[i];
+        hub->tick_at = promp_min64(hub->tick_at, port->ops->tick(port->core, now));
+        uint32_t lease = port->ops->lease(port->core);
+        if (lease && (!least || lease < least))
+            least = lease;
+        most = lease > most ? lease : most;
+    }
+    hub->lease_most = most;
+    if (least != hub->lease) {
+        hub->lease = least;
+        hub->last_heard = now; /* the peer learns the new pace only now */
+        hub->last_sent = now - promp_hub_patience(hub);
+    }
+}
+
+/* Ticks are exact when they are due, but the cores' wishes are asked for at most each PROMP_TIME_TICK: a rapid exchange
+ * of frames does not pay for them. */
+static bool tick_is_due(const promp_hub_t *hub, int64_t now)
+{
+    return now >= hub->tick_at || (hub->dirty && now - hub->ticked >= PROMP_TIME_TICK);
+}
+
+void promp_hub_settle(promp_hub_t *hub, int64_t now)
+{
+    hub->dirty = true; /* whoever had the lock may have done anything to the cores */
+    send_all(hub, now);
+    if (tick_is_due(hub, now)) {
+        tick_all(hub, now);
+        if (send_all(hub, now))
+            hub->dirty = true;
+    }
+    promp_hub_times(hub, now);
+}
+
+int64_t promp_hub_due(const promp_hub_t *hub)
+{
+    int64_t tick = hub->dirty ? promp_min64(hub->tick_at, hub->ticked + PROMP_TIME_TICK) : hub->tick_at;
+    return promp_min64(tick, promp_hub_times_due(hub));
+}
+
+void promp_hub_pump(promp_hub_t *hub)
+{
+    int64_t now = promp_clock_ms();
+
+    if (hub->link && promp_link_wants_write(hub->link))
+        (void)promp_link_flush(hub->link);
+    promp_hub_read(hub, now);
+    promp_hub_settle(hub, now);
+    promp_hub_tell(hub, NULL);
+}

@@ -1,0 +1,318 @@
+/* hub_link.c - the life of a hub's link: HELLO and WELCOME, beats and silence, dialling again, the lifeline. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hub_inside.h"
+#include "local.h"
+
+#define FAULTS_MOST 3 /* links in a row that a peer spoils; then it is no node */
+
+static const promp_id_t no_session;
+
+int64_t promp_hub_patience(const promp_hub_t *hub)
+{
+    return hub->lease ? (int64_t)hub->lease : PROMP_TIME_NO_LEASE;
+}
+
+/* So long nothing may be heard. A worker outlives even the node's death for its longest lease: the lifeline tells it
+ * what it must know at once. */
+static int64_t silence_limit(const promp_hub_t *hub)
+{
+    if (!hub->worker)
+        return promp_hub_patience(hub) * 2 / 5;
+    return hub->lease_most ? (int64_t)hub->lease_most : PROMP_NEVER;
+}
+
+static int64_t after(int64_t start, int64_t ms)
+{
+    return ms == PROMP_NEVER ? PROMP_NEVER : start + ms;
+}
+
+/* --- a new link --- */
+
+static promp_err_t say_hello(promp_hub_t *hub, int64_t now)
+{
+    promp_message_t hello = {.type = PROMP_TYPE_HELLO};
+
+    hello.hello.version_low = PROMP_VERSION_LOW;
+    hello.hello.version_high = PROMP_VERSION_HIGH;
+    hello.hello.role = hub->worker ? 2 : 1;
+    hello.hello.lease_ms = hub->lease;
+    hello.hello.build = promp_slice_str(promp_local_build());
+    return promp_hub_post(hub, &hello, &no_session, now);
+}
+
+void promp_hub_begin(promp_hub_t *hub, int fd, int64_t now)
+{
+    hub->link = promp_link_new(fd);
+    hub->number++;
+    hub->mute = false;
+    hub->state = PROMP_HUB_HELLO;
+    hub->dial_at = PROMP_NEVER;
+    hub->handshake_at = hub->opening ? PROMP_NEVER : now + PROMP_TIME_HANDSHAKE;
+    promp_err_t err = hub->link ? PROMP_OK : PROMP_ERR_MEMORY;
+    if (!err) {
+        hub->link_fd = fd;
+        err = say_hello(hub, now);
+    }
+    if (err)
+        promp_hub_drop(hub, err, now);
+    promp_hub_stir(hub);
+}
+
+static promp_err_t refused(promp_hub_t *hub, const promp_msg_refused_t *message)
+{
+    promp_err_t code = (promp_err_t)message->error;
+
+    if (code == PROMP_OK || strcmp(promp_error_name(code), "UNKNOWN") == 0)
+        code = PROMP_ERR_NOT_A_NODE;
+    return promp_error_set(hub->error, code, 0, "%.*s", (int)message->text.size,
+                           (const char *)message->text.data);
+}
+
+static void welcomed(promp_hub_t *hub, const promp_msg_welcome_t *message, const promp_frame_t *frame,
+                     int64_t now)
+{
+    hub->state = PROMP_HUB_UP;
+    hub->handshake_at = PROMP_NEVER;
+    hub->up_since = now;
+    hub->version = message->version;
+    hub->session = frame->session;
+    if (hub->known && !promp_id_equal(&hub->node, &message->node))
+        promp_hub_path(hub, false, true, now); /* what the node before this one knew died with it */
+    hub->node = message->node;
+    hub->known = true;
+    promp_hub_path(hub, true, false, now);
+}
+
+promp_err_t promp_hub_greeted(promp_hub_t *hub, const promp_frame_t *frame, int64_t now)
+{
+    promp_who_t self = hub->worker ? PROMP_WHO_WORKER : PROMP_WHO_MANAGER;
+    promp_message_t message;
+
+    if (promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, self, PROMP_AT_NEW, PROMP_VERSION_HIGH,
+                             &message))
+        return PROMP_ERR_NOT_A_NODE;
+    if (message.type == PROMP_TYPE_REFUSED)
+        return refused(hub, &message.refused);
+    if (message.type != PROMP_TYPE_WELCOME)
+        return PROMP_ERR_NOT_A_NODE;
+    if (message.welcome.version < PROMP_VERSION_LOW || message.welcome.version > PROMP_VERSION_HIGH)
+        return PROMP_ERR_VERSION;
+    welcomed(hub, &message.welcome, frame, now);
+    return PROMP_OK;
+}
+
+/* --- the end of one --- */
+
+/* The peer broke the protocol (it did not just end). */
+static bool is_fault(promp_err_t why)
+{
+    return why == PROMP_ERR_NOT_A_NODE || (why >= PROMP_ERR_FRAME_SIZE && why < PROMP_ERR_WORKER_EXITED &&
+                                           why != PROMP_ERR_FRAME_TRUNCATED && why != PROMP_ERR_SILENT);
+}
+
+/* 0 at first, then from PROMP_TIME_RECONNECT on, doubled up to a tenth of the lease; half of it by chance, so that those
+ * who lost the same node do not come back all at once. */
+static int64_t back_off(promp_hub_t *hub)
+{
+    if (hub->attempts++ == 0)
+        return 0;
+    int64_t delay = PROMP_TIME_RECONNECT,
+            most = promp_max64(promp_hub_patience(hub) / 10, PROMP_TIME_RECONNECT);
+    for (unsigned i = 2; i < hub->attempts && delay < most; i++)
+        delay *= 2;
+    hub->jitter = hub->jitter * 6364136223846793005ULL + 1442695040888963407ULL;
+    delay = promp_min64(delay, most);
+    return delay - (int64_t)((hub->jitter >> 33) % (uint64_t)(delay / 2 + 1));
+}
+
+static void close_link(promp_hub_t *hub)
+{
+    hub->link_fd = -1;
+    if (hub->link)
+        promp_link_destroy(&hub->link);
+    hub->number++;
+    hub->mute = false;
+    hub->handshake_at = PROMP_NEVER;
+}
+
+void promp_hub_lose(promp_hub_t *hub, int64_t now)
+{
+    if (hub->state == PROMP_HUB_LOST)
+        return;
+    close_link(hub);
+    hub->state = PROMP_HUB_LOST;
+    hub->dial_at = PROMP_NEVER;
+    promp_hub_path(hub, false, true, now);
+    promp_hub_stir(hub);
+}
+
+void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now)
+{
+    bool was_up = hub->state == PROMP_HUB_UP;
+    int64_t stood = was_up ? now - hub->up_since : 0;
+
+    close_link(hub);
+    hub->state = PROMP_HUB_DOWN;
+    if (hub->opening && why == PROMP_ERR_FRAME_TRUNCATED)
+        why = PROMP_ERR_CLOSED;
+    /* Even before WELCOME a worker may be given another link, by the next agent. */
+    if (hub->opening && (hub->lifeline < 0 || why != PROMP_ERR_CLOSED)) {
+        /* What speaks something else is no node. */
+        if (hub->error->code == PROMP_OK)
+            promp_error_set(hub->error, is_fault(why) ? PROMP_ERR_NOT_A_NODE : why, 0, "before WELCOME");
+        hub->state = PROMP_HUB_LOST;
+        return;
+    }
+    if (stood >= PROMP_TIME_GAP)
+        hub->attempts = 0;
+    if (!is_fault(why) || stood >= promp_hub_patience(hub))
+        hub->faults = 0;
+    if (is_fault(why))
+        hub->faults++;
+    bool final = hub->faults >= FAULTS_MOST || why == PROMP_ERR_VERSION || why == PROMP_ERR_FOREIGN_USER;
+    if (!hub->worker && (final || !hub->path)) {
+        promp_hub_lose(hub, now);
+        return;
+    }
+    if (was_up)
+        promp_hub_path(hub, false, false, now);
+    if (!hub->worker)
+        hub->dial_at = now + back_off(hub);
+    promp_hub_stir(hub);
+}
+
+/* --- times --- */
+
+static void dial(promp_hub_t *hub, int64_t now)
+{
+    int fd;
+    promp_err_t err = promp_local_open(hub->path, &fd, NULL);
+
+    if (err == PROMP_ERR_NODE_GONE || err == PROMP_ERR_FOREIGN_USER)
+        promp_hub_lose(hub, now);
+    else if (err)
+        hub->dial_at = now + promp_max64(back_off(hub), 1);
+    else
+        promp_hub_begin(hub, fd, now);
+}
+
+static void beat(promp_hub_t *hub, int64_t now)
+{
+    promp_message_t message = {.type = PROMP_TYPE_BEAT, .beat.lease_ms = hub->lease};
+
+    if (hub->busy_since)
+        message.beat.busy_ms = (uint32_t)promp_min64(promp_max64(now - hub->busy_since, 1), UINT32_MAX);
+    promp_err_t err = promp_hub_post(hub, &message, &no_session, now);
+    hub->last_sent = now;
+    if (err)
+        promp_hub_drop(hub, err, now);
+}
+
+static void silent(promp_hub_t *hub, int64_t now)
+{
+    if (hub->worker) {
+        hub->orphaned = true;
+        promp_hub_lose(hub, now);
+    } else {
+        promp_hub_drop(hub, PROMP_ERR_SILENT, now);
+    }
+}
+
+/* Who listens at all: a manager's hub only when there is a link that stands. */
+static int64_t silent_at(const promp_hub_t *hub)
+{
+    bool waits = hub->worker ? hub->state != PROMP_HUB_LOST : hub->state == PROMP_HUB_UP;
+    return waits ? after(hub->last_heard, silence_limit(hub)) : PROMP_NEVER;
+}
+
+void promp_hub_times(promp_hub_t *hub, int64_t now)
+{
+    if (now >= hub->dial_at)
+        dial(hub, now);
+    if (now >= hub->handshake_at)
+        promp_hub_drop(hub, PROMP_ERR_NODE_TIMEOUT, now);
+    if (now >= silent_at(hub)) {
+        promp_hub_read(hub, now); /* it may be us who were late */
+        if (now >= silent_at(hub))
+            silent(hub, now);
+    }
+    if (hub->state == PROMP_HUB_UP && now - hub->last_sent >= promp_hub_patience(hub) / 5)
+        beat(hub, now);
+}
+
+int64_t promp_hub_times_due(const promp_hub_t *hub)
+{
+    int64_t due = promp_min64(promp_min64(hub->dial_at, hub->handshake_at), silent_at(hub));
+    return hub->state == PROMP_HUB_UP ? promp_min64(due, hub->last_sent + promp_hub_patience(hub) / 5) : due;
+}
+
+/* --- the lifeline --- */
+
+/* Takes one byte and its descriptor (*fd, -1 when there is none). 1; 0 when nothing is there; -1 at its end. */
+static int take_line(int lifeline, char *byte, int *fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * PROMP_LIMIT_FRAME_FDS)];
+    } control;
+    struct iovec iov = {byte, 1};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t n;
+
+    *fd = -1;
+    do
+        n = recvmsg(lifeline, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOMEM ? 0 : -1;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        int fds[PROMP_LIMIT_FRAME_FDS];
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(fds, CMSG_DATA(c), count * sizeof(int));
+        for (size_t i = 0; i < count; i++) {
+            if (*fd >= 0)
+                close(*fd);
+            *fd = fds[i];
+        }
+    }
+    return n > 0 ? 1 : -1;
+}
+
+void promp_hub_relink(promp_hub_t *hub, int64_t now)
+{
+    int link = -1, fd, got;
+    char byte;
+
+    while ((got = take_line(hub->lifeline, &byte, &fd)) > 0) {
+        int spare = byte == 'L' && fd >= 0 ? link : fd;
+        if (byte == 'L' && fd >= 0)
+            link = fd; /* the last one counts */
+        if (spare >= 0)
+            close(spare);
+    }
+    if (got < 0) {
+        close(hub->lifeline);
+        hub->lifeline = -1;
+        hub->orphaned = true;
+        if (link >= 0)
+            close(link);
+        promp_hub_lose(hub, now);
+        return;
+    }
+    if (link < 0)
+        return;
+    if (hub->link)
+        promp_hub_drop(hub, PROMP_ERR_CLOSED, now);
+    if (hub->state == PROMP_HUB_LOST)
+        close(link);
+    else
+        promp_hub_begin(hub, link, now);
+}
