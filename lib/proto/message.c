@@ -103,11 +103,10 @@ static promp_err_t encode(const promp_message_t *message, promp_buf_t *out, prom
         if (last->kind >= PROMP_FIELD_BYTES)
             size -= ((const promp_slice_t *)((const uint8_t *)body_of(message) + last->at))->size;
     }
-    err = promp_buf_reserve(out, size);
+    err = promp_buf_reserve(out, size ? size : 1); /* out->data is there then */
     if (err)
         return err;
-    uint8_t *to = out->data ? out->data + out->size : NULL; /* NULL: nothing will be written */
-    promp_fields_write(entry->fields, body_of(message), to, rest);
+    promp_fields_write(entry->fields, body_of(message), out->data + out->size, rest);
     out->size += size;
     return PROMP_OK;
 }
