@@ -51,7 +51,8 @@ LINES_WISHED = 300
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-GUARD = re.compile(r"\A\s*#ifndef (\w+)\n#define \1\n.*#endif\s*\Z", re.DOTALL)
+# What hides the system's header of the same name hands it on outside of its guard.
+GUARD = re.compile(r"\A\s*(?:#include_next <\w+\.h>\s*)?#ifndef (\w+)\n#define \1\n.*#endif\s*\Z", re.DOTALL)
 MACHINE = re.compile(r"(?<![\w./~-])/(home/[\w.-]+|Users/[\w.-]+|work|root)/")
 SKIPPED = {".git", "__pycache__", ".pytest_cache", ".hypothesis"}
 

@@ -77,8 +77,8 @@
     1000 /* ATTACH and REATTACH are repeated from RECONNECT on, doubling up to this */
 #define PROMP_TIME_CONGESTED     5 /* a congested lane pauses so long; doubles up to CONGESTED_MAX */
 #define PROMP_TIME_CONGESTED_MAX 200
-#define PROMP_TIME_NO_LEASE     30000 /* stands for the smallest lease of a link without sessions */
-#define PROMP_TIME_RECONNECT     20 /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_NO_LEASE      30000 /* stands for the smallest lease of a link without sessions */
+#define PROMP_TIME_RECONNECT     20    /* first back-off; doubles up to lease/10 */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
 #define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
 
