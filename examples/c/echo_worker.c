@@ -99,8 +99,9 @@ static int task_spin(promp_task_t *task)
 static int task_hang(promp_task_t *task)
 {
     (void)task;
-    for (;;)
-        pause();
+    while (pause() < 0)
+        continue;
+    return 0;
 }
 
 /* --- output --- */
