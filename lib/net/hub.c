@@ -245,10 +245,11 @@ promp_err_t promp_hub_attach(promp_hub_t *hub, promp_port_t port)
         if (hub->state == PROMP_HUB_UP || hub->state == PROMP_HUB_LOST)
             port.ops->path(port.core, hub->state == PROMP_HUB_UP, hub->state == PROMP_HUB_LOST, &hub->node,
                            now);
-        bool first = !hub->attached;
-        hub->attached = true;
-        if (first)
+        if (!hub->attached) {
+            hub->attached = true;
             promp_hub_read(hub, now); /* what has waited for it */
+            promp_hub_stir(hub);
+        }
     }
     hub->ticked = now - PROMP_TIME_TICK; /* ask it for its lease and its times now */
     promp_hub_unlock(hub);

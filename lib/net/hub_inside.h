@@ -103,7 +103,8 @@ void promp_hub_take(promp_hub_t *hub); /* the lock, without anything else */
 void promp_hub_let(promp_hub_t *hub);
 
 /* hub_io.c */
-void promp_hub_read(promp_hub_t *hub, int64_t now);   /* what is there, to the cores */
+void promp_hub_read(promp_hub_t *hub, int64_t now); /* what is there, to the cores */
+bool promp_hub_holds(const promp_hub_t *hub); /* a worker's core is not attached yet: what is for it waits */
 void promp_hub_settle(promp_hub_t *hub, int64_t now); /* what time and cores demand; sends */
 int64_t promp_hub_due(const promp_hub_t *hub);        /* when to settle next */
 void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells all cores */

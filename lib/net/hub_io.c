@@ -15,6 +15,11 @@ void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now)
 
 /* --- in --- */
 
+bool promp_hub_holds(const promp_hub_t *hub)
+{
+    return hub->worker && hub->state == PROMP_HUB_UP && !hub->attached;
+}
+
 static promp_err_t on_link(promp_hub_t *hub, const promp_frame_t *frame)
 {
     promp_who_t self = hub->worker ? PROMP_WHO_WORKER : PROMP_WHO_MANAGER;
@@ -75,21 +80,13 @@ static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const 
     return PROMP_ERR_MESSAGE_SENDER;
 }
 
-/* A worker's manager may speak before the core is attached that understands it: that stays in the link. */
-static bool too_early(const promp_hub_t *hub)
-{
-    return hub->worker && hub->state == PROMP_HUB_UP && !hub->attached;
-}
-
-/* All frames of the buffer. */
+/* All frames of the buffer, as long as there is somebody to have them. */
 static promp_err_t hand_out(promp_hub_t *hub, int64_t now)
 {
-    for (;;) {
+    while (!promp_hub_holds(hub)) {
         promp_frame_t frame;
         int fds[PROMP_LIMIT_FRAME_FDS];
         bool got;
-        if (too_early(hub))
-            return PROMP_OK;
         promp_err_t err = promp_link_next(hub->link, &frame, fds, &got);
         if (!err && got)
             err = on_frame(hub, &frame, fds, now);
@@ -98,11 +95,12 @@ static promp_err_t hand_out(promp_hub_t *hub, int64_t now)
         if (promp_link_windowed(&frame))
             promp_link_release(hub->link, frame.size);
     }
+    return PROMP_OK;
 }
 
 void promp_hub_read(promp_hub_t *hub, int64_t now)
 {
-    bool again = hub->link != NULL && !too_early(hub);
+    bool again = hub->link != NULL;
 
     hub->reads++;
     for (int i = 0; again && i < READS_AT_ONCE; i++) {
@@ -216,9 +214,11 @@ void promp_hub_settle(promp_hub_t *hub, int64_t now)
     hub->dirty = true; /* whoever had the lock may have done anything to the cores */
     send_all(hub, now);
     if (tick_is_due(hub, now)) {
-        tick_all(hub, now);
-        if (send_all(hub, now))
-            hub->dirty = true;
+        int rounds = 0;
+        do
+            tick_all(hub, now); /* what was sent starts waits, which a tick tells */
+        while (++rounds < 3 && send_all(hub, now));
+        hub->tick_at = promp_max64(hub->tick_at, now + 1);
     }
     promp_hub_times(hub, now);
 }

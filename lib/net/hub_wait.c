@@ -129,13 +129,17 @@ typedef struct {
 
 static void fill(promp_hub_t *hub, promp_poller_t *self, poll_set_t *set)
 {
+    short link = promp_hub_holds(hub) ? 0 : POLLIN;
+
     self->writes = hub->link && promp_link_wants_write(hub->link);
+    if (self->writes)
+        link |= POLLOUT;
     set->number = hub->number;
     set->reads = hub->reads;
     set->lifeline = hub->lifeline;
     set->watches = hub->watch_count;
     set->fds[AT_WAKE] = (struct pollfd){.fd = self->wake, .events = POLLIN};
-    set->fds[AT_LINK] = (struct pollfd){.fd = hub->link_fd, .events = POLLIN | (self->writes ? POLLOUT : 0)};
+    set->fds[AT_LINK] = (struct pollfd){.fd = hub->link_fd, .events = link};
     set->fds[AT_LIFELINE] = (struct pollfd){.fd = hub->lifeline, .events = POLLIN};
     for (size_t i = 0; i < set->watches; i++) {
         set->fds[AT_WATCHES + i] =
