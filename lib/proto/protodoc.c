@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "message.h"
 
@@ -145,18 +146,15 @@ static void put_tables(FILE *out)
 /* The whole file as a string, or NULL. */
 static char *read_file(const char *path)
 {
-    char *text = NULL;
-    size_t size;
+    struct stat about;
     FILE *file = fopen(path, "r");
-    FILE *out = file ? open_memstream(&text, &size) : NULL;
-    if (out) {
-        for (int c; (c = getc(file)) != EOF;)
-            putc(c, out);
-        bool bad = ferror(file) || fclose(out);
-        if (bad) {
-            free(text);
-            text = NULL;
-        }
+    char *text = NULL;
+
+    if (file && fstat(fileno(file), &about) == 0)
+        text = calloc(1, (size_t)about.st_size + 1);
+    if (text && fread(text, 1, (size_t)about.st_size, file) != (size_t)about.st_size) {
+        free(text);
+        text = NULL;
     }
     if (file)
         fclose(file);
