@@ -392,6 +392,7 @@ static int interruptible_worker(void)
     if (promp_worker_next(worker_of_main, 0, &task) != PROMP_ERR_TIMEOUT ||
         promp_worker_is_busy(worker_of_main))
         return 54;
+    promp_worker_send(worker_of_main, 1, "go", 2);
     if (promp_worker_next(worker_of_main, -1, &task) || !promp_worker_is_busy(worker_of_main))
         return 55;
     promp_task_t *other;
@@ -414,7 +415,7 @@ static void test_host_loop(void **state)
     (void)state;
     promp_worker_rig_t rig;
     promp_worker_rig_start(&rig, 0, interruptible_worker);
-    promp_worker_rig_take(&rig, PROMP_LANE_CONTROL); /* READY */
+    promp_worker_rig_take(&rig, PROMP_LANE_MESSAGES); /* "go": it found no task before */
     promp_worker_rig_task(&rig, "x");
     promp_worker_rig_begun(&rig, 1);
     int64_t begin = promp_clock_ms();
