@@ -146,18 +146,15 @@ static void put_tables(FILE *out)
 /* The whole file as a string, or NULL. */
 static char *read_file(const char *path)
 {
-    struct stat about;
     FILE *file = fopen(path, "r");
-    char *text = NULL;
-
-    if (file && fstat(fileno(file), &about) == 0)
-        text = calloc(1, (size_t)about.st_size + 1);
-    if (text && fread(text, 1, (size_t)about.st_size, file) != (size_t)about.st_size) {
-        free(text);
-        text = NULL;
-    }
-    if (file)
-        fclose(file);
+    if (!file)
+        return NULL;
+    long size = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
+    char *text = size < 0 ? NULL : malloc((size_t)size + 1);
+    rewind(file);
+    if (text)
+        text[fread(text, 1, (size_t)size, file)] = 0;
+    fclose(file);
     return text;
 }
 

@@ -213,16 +213,15 @@ static void put_list_head(uint8_t *wire, uint32_t count)
 
 static void items_have_a_limit(void **state)
 {
-    /* Aim: a head that would bring more items than the limit is refused before they are read, and so is one
-     * that does so only together with the items before it. */
+    /* Aim: a head that would bring more items than the limit is refused, alone or together with the items before it, and
+     * before its own are read (here they do not exist). */
     uint32_t count = PROMP_LIMIT_VALUE_ITEMS;
-    size_t size = (size_t)count + 32;
-    uint8_t *wire = calloc(size, 1);
+    uint8_t *wire = malloc(17);
     (void)state;
 
     assert_non_null(wire);
-    put_list_head(wire, count); /* with the list itself one too many */
-    test_refused(promp_slice(wire, 5 + (size_t)count), PROMP_ERR_VALUE_SIZE);
+    put_list_head(wire + 12, count); /* with the list itself one too many */
+    test_refused(promp_slice(wire + 12, 5 + (size_t)count), PROMP_ERR_VALUE_SIZE);
 
     /* A list of two lists: 3 + 10 + (limit - 12). */
     memcpy(wire, "\x82\x8A\0\0\0\0\0\0\0\0\0\0", 12);
