@@ -52,10 +52,10 @@ static void call_promp(void *arg)
     promp_side_t *side = arg;
     promp_result_t result;
     bench_check(promp_manager_task(side->manager, side->worker, &side->spec, NULL), "task");
-    while (!promp_manager_take_result_cbor(side->manager, side->worker, &result)) {
+    do {
         promp_manager_wait(side->manager, -1);
         promp_manager_process(side->manager);
-    }
+    } while (!promp_manager_take_result_cbor(side->manager, side->worker, &result));
     promp_result_free(&result);
 }
 
