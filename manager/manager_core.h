@@ -57,6 +57,7 @@ typedef struct {
  * NODE_GONE, MEMORY. */
 promp_err_t promp_manager_core_start(promp_manager_core_t *core, const promp_manager_core_start_t *start,
                                      uint32_t *worker, int64_t now);
+bool promp_manager_core_answered(const promp_manager_core_t *core, uint32_t worker);
 /* True when the node's answer is there; *error is PROMP_OK when it said yes. A refused worker is forgotten by
  * this call. */
 bool promp_manager_core_answer(promp_manager_core_t *core, uint32_t worker, promp_error_t *error);
@@ -71,6 +72,8 @@ void promp_manager_core_kill(promp_manager_core_t *core, uint32_t worker, promp_
 /* The urgent abort of all tasks given so far; ended by force when they are not over in timeout ms (0: at
  * once; negative: never). ALL drops what waits for ANY as well. */
 void promp_manager_core_abort(promp_manager_core_t *core, uint32_t worker, int timeout, int64_t now);
+/* Something that an abort meant still runs (ALL: at any worker); shown: still counts as running. */
+bool promp_manager_core_aborting(const promp_manager_core_t *core, uint32_t worker, bool shown);
 /* The worker that an abort of ANY is about now, else `worker` itself: so that one worker can be waited for.
  */
 uint32_t promp_manager_core_busy_one(promp_manager_core_t *core, uint32_t worker);

@@ -176,6 +176,12 @@ promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t
     return PROMP_OK;
 }
 
+bool promp_manager_core_answered(const promp_manager_core_t *core, uint32_t worker)
+{
+    const worker_t *w = worker && worker <= core->count ? core->table[worker - 1] : NULL;
+    return !w || w->refused || w->state != WORKER_STARTING;
+}
+
 bool promp_manager_core_answer(promp_manager_core_t *core, uint32_t worker, promp_error_t *error)
 {
     worker_t *w = worker && worker <= core->count ? core->table[worker - 1] : NULL;

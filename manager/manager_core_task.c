@@ -333,6 +333,23 @@ uint32_t promp_manager_core_busy_one(promp_manager_core_t *core, uint32_t worker
     return PROMP_WORKER_INVALID;
 }
 
+static bool is_aborting(const worker_t *w, bool shown)
+{
+    return (shown ? w->over : w->done) < w->aborting;
+}
+
+bool promp_manager_core_aborting(const promp_manager_core_t *core, uint32_t worker, bool shown)
+{
+    if (worker != PROMP_WORKER_ALL) {
+        const worker_t *w = promp_manager_core_find(core, worker);
+        return w && is_aborting(w, shown);
+    }
+    for (promp_node_t *at = promp_list_first(&core->live); at; at = promp_list_after(&core->live, at))
+        if (is_aborting(WORKER_OF(at, member), shown))
+            return true;
+    return false;
+}
+
 void promp_manager_core_abort(promp_manager_core_t *core, uint32_t worker, int timeout, int64_t now)
 {
     if (worker == PROMP_WORKER_ALL) {

@@ -59,20 +59,25 @@ typedef struct promp_worker promp_worker_t;
 
 typedef struct {
     const char *node_program; /* path of promp-node; NULL: found by itself */
-    promp_worker_t *parent;   /* in a worker: the manager is a child of this one and uses its node; NULL: a root manager */
-    bool no_start;            /* do not start a local node where none runs */
-} promp_manager_config_t;     /* all zero: the default */
+    promp_worker_t
+        *parent; /* in a worker: the manager is a child of this one and uses its node; NULL: a root manager */
+    bool no_start;        /* do not start a local node where none runs */
+} promp_manager_config_t; /* all zero: the default */
 
 /* Makes a manager and connects it to this user's local node, which is started where none runs (at most 5 s).
  * config NULL: defaults. NULL on failure, with *error (may be NULL) filled. */
 PROMP_EXPORT promp_manager_t *promp_manager_new(const promp_manager_config_t *config, promp_error_t *error);
 
 /* Asks all workers to stop, waits up to 1 s, ends what is left, and frees everything; *manager is NULL afterwards.
- * Output that has arrived is handed to the output function first. Callable from any thread, as the only call then. */
+ * Output that has arrived is handed to the output function first. Callable from any thread, as the only call then, but not from
+ * a call-back of this manager. Child managers before promp_worker_close. */
 PROMP_EXPORT void promp_manager_destroy(promp_manager_t **manager);
 
 /* Particulars of the last call of this manager that failed; valid until the next call. code PROMP_OK: none did. */
 PROMP_EXPORT const promp_error_t *promp_manager_error(const promp_manager_t *manager);
+
+/* OK when this thread may call: else THREAD or FORKED. What gives no error number gives its zero then. */
+PROMP_EXPORT promp_err_t promp_manager_check(const promp_manager_t *manager);
 
 /* For workers started from now on. */
 PROMP_EXPORT promp_err_t promp_manager_set_options(promp_manager_t *manager, uint32_t options);
@@ -86,21 +91,24 @@ PROMP_EXPORT uint32_t promp_manager_level(const promp_manager_t *manager);
 PROMP_EXPORT promp_err_t promp_manager_set_unsent_limit(promp_manager_t *manager, uint64_t bytes);
 
 typedef struct {
-    const char *program;      /* worker program; with a slash a path (relative: to the manager's folder), else looked for in
+    const char *
+        program; /* worker program; with a slash a path (relative: to the manager's folder), else looked for in
                                  $PATH */
-    const char *const *argv;  /* NULL-ended, argv[0] included; NULL: {program} */
-    const char *const *env;   /* NULL-ended NAME=value; NULL: the manager's environment */
-    const char *folder;       /* working directory; NULL: the manager's */
-    const void *extra;        /* encoded value for the worker's language (promp_task_extra), at most 64 KiB */
+    const char *const *argv; /* NULL-ended, argv[0] included; NULL: {program} */
+    const char *const *env;  /* NULL-ended NAME=value; NULL: the manager's environment */
+    const char *folder;      /* working directory; NULL: the manager's */
+    const void *extra;       /* encoded value for the worker's language (promp_task_extra), at most 64 KiB */
     size_t extra_size;
 } promp_start_t;
 
 /* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready then: what is sent meanwhile
  * waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors: 12xx, 13xx. */
-PROMP_EXPORT promp_err_t promp_manager_start(promp_manager_t *manager, const promp_start_t *start, uint32_t *worker);
-/* count workers at once, in parallel; workers has room for count ids. Stops at the first refusal: *started says how many. */
-PROMP_EXPORT promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start_t *start, size_t count,
-                                                  uint32_t *workers, size_t *started);
+PROMP_EXPORT promp_err_t promp_manager_start(promp_manager_t *manager, const promp_start_t *start,
+                                             uint32_t *worker);
+/* count workers at once, in parallel; workers has room for count ids. After a refusal no more are asked for; those that started are
+ * the first *started (may be NULL) of workers, the rest is PROMP_WORKER_INVALID. Returns the first error. */
+PROMP_EXPORT promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start_t *start,
+                                                  size_t count, uint32_t *workers, size_t *started);
 
 /* No new task for it; it ends after the one it runs, after 1 s it is ended. Returns at once. Unknown id: OK, nothing happens.
  * ALL: each; ANY: the first idle, else the lowest living. */
@@ -123,17 +131,18 @@ typedef struct {
     const promp_value_t *args; /* a LIST, copied; NULL: none */
     const void *args_cbor;     /* instead of args: an encoded list */
     size_t args_size;
-    bool result;               /* the value it returns comes back */
+    bool result; /* the value it returns comes back */
 } promp_task_spec_t;
 
 /* Gives a task to a worker (ALL: one each; ANY: to the first that is idle and ready, else it waits in the manager for one).
  * *number (may be NULL) is the task's number at its worker, 0 for ANY and ALL. Unknown id or no worker: OK, nothing happens. QUEUE_FULL,
  * VALUE_*, MEMORY. */
-PROMP_EXPORT promp_err_t promp_manager_task(promp_manager_t *manager, uint32_t worker, const promp_task_spec_t *task,
-                                            uint64_t *number);
+PROMP_EXPORT promp_err_t promp_manager_task(promp_manager_t *manager, uint32_t worker,
+                                            const promp_task_spec_t *task, uint64_t *number);
 
 /* Aborts what the worker runs and has waiting, and waits up to timeout ms until it is idle, doing promp_manager_process's work
- * meanwhile; a worker that does not obey in time is ended. 0 ends it at once. ALL; ANY: the lowest busy one. */
+ * meanwhile; a worker that does not obey in time is ended. 0 ends it at once; negative: it is never ended. ALL (with what waits for
+ * ANY); ANY: the lowest busy one. OK; STATE: a signal handler ran, the abort goes on by itself; TIMEOUT: the node did not end it. */
 PROMP_EXPORT promp_err_t promp_manager_abort(promp_manager_t *manager, uint32_t worker, int timeout);
 /* Likewise, but returns at once. */
 PROMP_EXPORT promp_err_t promp_manager_abort_async(promp_manager_t *manager, uint32_t worker, int timeout);
@@ -146,10 +155,11 @@ typedef struct {
 } promp_message_user_t;
 
 /* OK; NO_WORKER, MESSAGE_ID, QUEUE_FULL, VALUE_SIZE, MEMORY. ALL: each living one (an error when one failed); ANY: one. */
-PROMP_EXPORT promp_err_t promp_manager_send(promp_manager_t *manager, uint32_t worker, uint32_t id, const void *data,
-                                            size_t size);
+PROMP_EXPORT promp_err_t promp_manager_send(promp_manager_t *manager, uint32_t worker, uint32_t id,
+                                            const void *data, size_t size);
 /* The oldest message of a worker (ANY, ALL: of all). False: none, message->id is PROMP_MESSAGE_INVALID. */
-PROMP_EXPORT bool promp_manager_receive(promp_manager_t *manager, uint32_t worker, promp_message_user_t *message);
+PROMP_EXPORT bool promp_manager_receive(promp_manager_t *manager, uint32_t worker,
+                                        promp_message_user_t *message);
 PROMP_EXPORT bool promp_manager_has_message(promp_manager_t *manager, uint32_t worker);
 /* Waits for one; OK, TIMEOUT, NO_WORKER (it died and none is left), STATE (a signal handler ran). Calls no call-back. */
 PROMP_EXPORT promp_err_t promp_manager_wait_message(promp_manager_t *manager, uint32_t worker, int timeout);
@@ -165,9 +175,10 @@ typedef struct {
 } promp_result_t;
 PROMP_EXPORT bool promp_manager_has_results(promp_manager_t *manager);
 /* OK and true in *got; a value that cannot be decoded gives CBOR or VALUE_* and is gone. */
-PROMP_EXPORT promp_err_t promp_manager_take_result(promp_manager_t *manager, uint32_t worker, promp_result_t *result,
-                                                   bool *got);
-PROMP_EXPORT bool promp_manager_take_result_cbor(promp_manager_t *manager, uint32_t worker, promp_result_t *result);
+PROMP_EXPORT promp_err_t promp_manager_take_result(promp_manager_t *manager, uint32_t worker,
+                                                   promp_result_t *result, bool *got);
+PROMP_EXPORT bool promp_manager_take_result_cbor(promp_manager_t *manager, uint32_t worker,
+                                                 promp_result_t *result);
 PROMP_EXPORT void promp_result_free(promp_result_t *result);
 
 /* Failures of tasks; the death of a worker is the failure of the tasks it had. At most the latest 10,000 are kept. */
@@ -177,15 +188,17 @@ typedef struct {
     promp_err_t code; /* NO_TASK, TASK_FAILED, TASK_ABORTED is none, OUTCOME_UNKNOWN, 15xx */
     char *kind;       /* type of the exception, or "" */
     char *text;
-    char *trace;      /* traceback as text, or "" */
+    char *trace; /* traceback as text, or "" */
 } promp_failure_t;
 PROMP_EXPORT bool promp_manager_has_errors(promp_manager_t *manager);
-PROMP_EXPORT bool promp_manager_take_error(promp_manager_t *manager, uint32_t worker, promp_failure_t *failure);
+PROMP_EXPORT bool promp_manager_take_error(promp_manager_t *manager, uint32_t worker,
+                                           promp_failure_t *failure);
 PROMP_EXPORT void promp_failure_free(promp_failure_t *failure);
 
 /* State. ANY: at least one; ALL: every one, and at least one. Busy: it has a task that is not over, as seen after
  * promp_manager_process. */
-PROMP_EXPORT bool promp_manager_is_busy(promp_manager_t *manager); /* a worker is busy, or there is something to process */
+PROMP_EXPORT bool
+promp_manager_is_busy(promp_manager_t *manager); /* a worker is busy, or there is something to process */
 PROMP_EXPORT bool promp_manager_worker_alive(promp_manager_t *manager, uint32_t worker);
 PROMP_EXPORT bool promp_manager_worker_busy(promp_manager_t *manager, uint32_t worker);
 PROMP_EXPORT bool promp_manager_worker_ready(promp_manager_t *manager, uint32_t worker);
@@ -195,20 +208,23 @@ PROMP_EXPORT uint32_t promp_manager_worker_pid(promp_manager_t *manager, uint32_
 
 typedef struct {
     uint32_t worker;
-    promp_err_t cause;    /* 15xx */
-    int code;             /* exit code, when signal is 0 */
-    int signal;           /* 0: none */
-    uint64_t memory;      /* largest resident memory, bytes */
-    const char *text;     /* the cause in words */
-    const uint8_t *tail;  /* last output that had not been delivered, at most 64 KiB */
+    promp_err_t cause;   /* 15xx */
+    int code;            /* exit code, when signal is 0 */
+    int signal;          /* 0: none */
+    uint64_t memory;     /* largest resident memory, bytes */
+    const char *text;    /* the cause in words */
+    const uint8_t *tail; /* last output that had not been delivered, at most 64 KiB */
     size_t tail_size;
     uint64_t lost_output; /* bytes of output known to be lost */
 } promp_worker_exit_t;
-/* How a worker ended. False: unknown id, or it lives. Borrowed until the manager is destroyed. */
-PROMP_EXPORT bool promp_manager_worker_exit(promp_manager_t *manager, uint32_t worker, promp_worker_exit_t *end);
+/* How a worker ended. False: unknown id, it lives, or what it sent last has not all come. The latest 1,024 are kept; what *end points to
+ * is borrowed until the next promp_manager_start or _process. */
+PROMP_EXPORT bool promp_manager_worker_exit(promp_manager_t *manager, uint32_t worker,
+                                            promp_worker_exit_t *end);
 
 /* Output of workers, handed over inside promp_manager_process: one call for each write, in order; under ATOMIC the
- * transformed text. Without a function it is written to this process's stdout and stderr. */
+ * transformed text. Without a function it is written to this process's stdout and stderr; in a worker it is passed on to the worker's
+ * own manager. A dead worker's last words, which only its node could read, come last as NATIVE_STDERR. */
 typedef void promp_output_fn(void *arg, uint32_t worker, int stream, const char *text, size_t size);
 PROMP_EXPORT promp_err_t promp_manager_on_output(promp_manager_t *manager, promp_output_fn *fn, void *arg);
 
@@ -225,12 +241,14 @@ typedef struct {
 PROMP_EXPORT promp_err_t promp_manager_set_wait_object(promp_manager_t *manager, uint32_t worker,
                                                        const promp_wait_object_t *wait);
 
-/* Does what is to be done in this thread: output, wait objects, ends of tasks. Never blocks. */
+/* Does what is to be done in this thread: output, wait objects, ends of tasks, as far as it has come when the call begins.
+ * Never blocks (the output of a child manager may, as promp_worker_print does). Inside a call-back: does nothing. */
 PROMP_EXPORT promp_err_t promp_manager_process(promp_manager_t *manager);
-/* Waits until promp_manager_process has something to do: OK, TIMEOUT, STATE (a signal handler ran). */
+/* Waits until promp_manager_process has something to do, or a message, result or error came or a worker became ready since the last
+ * call of it: OK, TIMEOUT, STATE (a signal handler ran). Call promp_manager_process between two waits. */
 PROMP_EXPORT promp_err_t promp_manager_wait(promp_manager_t *manager, int timeout);
-/* A descriptor for event loops: readable while promp_manager_process has something to do or a message, result or error has come
- * since the last call of it (level-triggered). The manager's; do not read or close it. -1 without descriptors. */
+/* A descriptor for event loops: readable while promp_manager_wait would return at once (level-triggered). The manager's; do not read
+ * or close it. -1 without descriptors. */
 PROMP_EXPORT int promp_manager_fd(promp_manager_t *manager);
 
 /* ---------------------------------------------------------------- worker */
@@ -266,7 +284,8 @@ PROMP_EXPORT uint32_t promp_worker_options(const promp_worker_t *worker);
 PROMP_EXPORT int promp_worker_timeout(const promp_worker_t *worker);
 PROMP_EXPORT bool promp_worker_is_busy(promp_worker_t *worker);
 PROMP_EXPORT bool promp_worker_stopped(promp_worker_t *worker); /* the manager wants this worker to end */
-PROMP_EXPORT bool promp_worker_aborted(promp_worker_t *worker); /* the running task shall end (abort or stop) */
+PROMP_EXPORT bool
+promp_worker_aborted(promp_worker_t *worker); /* the running task shall end (abort or stop) */
 PROMP_EXPORT const uint8_t *promp_worker_extra(const promp_worker_t *worker, size_t *size);
 /* The node's address as the worker reaches it: "ipc://PATH" on one host. */
 PROMP_EXPORT const char *promp_worker_address(const promp_worker_t *worker);
@@ -274,8 +293,10 @@ PROMP_EXPORT const char *promp_worker_address(const promp_worker_t *worker);
 /* One record of output; size 0: nothing. Not shown when the manager did not ask for output (then only the last 64 KiB are kept for
  * the exit record, and it never waits). Waits while the queue is full because the manager takes nothing; then, nothing sent:
  * CLOSED (stop), TASK_ABORTED, STATE (a signal handler ran: call again). Also ARGUMENT, VALUE_SIZE, MEMORY. */
-PROMP_EXPORT promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *text, size_t size);
-PROMP_EXPORT promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *data, size_t size);
+PROMP_EXPORT promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *text,
+                                            size_t size);
+PROMP_EXPORT promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *data,
+                                           size_t size);
 PROMP_EXPORT bool promp_worker_receive(promp_worker_t *worker, promp_message_user_t *message);
 PROMP_EXPORT bool promp_worker_has_message(promp_worker_t *worker);
 /* OK, TIMEOUT, TASK_ABORTED (abort or stop came), STATE (a signal handler ran). */
@@ -287,7 +308,8 @@ PROMP_EXPORT promp_err_t promp_worker_text(promp_worker_t *worker, const char *t
  * has not looked at the flag since, i.e. called promp_worker_aborted or promp_task_aborted (interrupt it, e.g. pthread_kill of the main
  * thread). The library's lock is held, so the task does not end meanwhile: no promp_* call in it, no waiting. NULL: nothing happens
  * at T/2 (native workers). */
-PROMP_EXPORT promp_err_t promp_worker_on_interrupt(promp_worker_t *worker, void (*fn)(void *arg, uint64_t task), void *arg);
+PROMP_EXPORT promp_err_t promp_worker_on_interrupt(promp_worker_t *worker,
+                                                   void (*fn)(void *arg, uint64_t task), void *arg);
 
 /* The running task; main thread. */
 PROMP_EXPORT promp_worker_t *promp_task_worker(const promp_task_t *task);
@@ -297,7 +319,8 @@ PROMP_EXPORT const char *promp_task_name(const promp_task_t *task);
 PROMP_EXPORT const char *promp_task_file(const promp_task_t *task);
 PROMP_EXPORT const uint8_t *promp_task_code(const promp_task_t *task, size_t *size);
 PROMP_EXPORT const uint8_t *promp_task_args_cbor(const promp_task_t *task, size_t *size);
-PROMP_EXPORT const promp_value_t *promp_task_args(promp_task_t *task); /* the LIST; decoded once; NULL: malformed */
+PROMP_EXPORT const promp_value_t *
+promp_task_args(promp_task_t *task); /* the LIST; decoded once; NULL: malformed */
 PROMP_EXPORT bool promp_task_wants_result(const promp_task_t *task);
 PROMP_EXPORT bool promp_task_aborted(promp_task_t *task);
 PROMP_EXPORT promp_err_t promp_task_progress(promp_task_t *task, int value);
@@ -306,9 +329,10 @@ PROMP_EXPORT promp_err_t promp_task_text(promp_task_t *task, const char *text);
 PROMP_EXPORT promp_err_t promp_task_result(promp_task_t *task, promp_value_t **value);
 PROMP_EXPORT promp_err_t promp_task_result_cbor(promp_task_t *task, const void *cbor, size_t size);
 /* Why it failed; printf-like. Returns 1, so a task can `return promp_task_fail(...)`. */
-PROMP_EXPORT int promp_task_fail(promp_task_t *task, const char *format, ...) __attribute__((format(printf, 2, 3)));
-PROMP_EXPORT promp_err_t promp_task_failure(promp_task_t *task, promp_err_t code, const char *kind, const char *text,
-                                            const char *trace);
+PROMP_EXPORT int promp_task_fail(promp_task_t *task, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+PROMP_EXPORT promp_err_t promp_task_failure(promp_task_t *task, promp_err_t code, const char *kind,
+                                            const char *text, const char *trace);
 typedef enum { PROMP_TASK_DONE, PROMP_TASK_FAILURE, PROMP_TASK_ABORT } promp_task_outcome_t;
 /* Ends a task of promp_worker_next: sends result or failure and DONE; frees it, *task is NULL afterwards. */
 PROMP_EXPORT promp_err_t promp_task_finish(promp_task_t **task, promp_task_outcome_t outcome);

@@ -37,6 +37,7 @@
 #define PROMP_LIMIT_TRACE       (1 * PROMP_MIB)             /* bytes of a traceback */
 #define PROMP_LIMIT_START       (224 * PROMP_KIB) /* bytes of arguments and environment of a start */
 #define PROMP_LIMIT_TAIL        (64 * PROMP_KIB)  /* bytes of a worker's last output that are kept */
+#define PROMP_LIMIT_EXTRA       (64 * PROMP_KIB)  /* bytes of what a start gives to the worker's language */
 
 /* A worker's output */
 #define PROMP_LIMIT_OUTPUT_QUEUE                                                                             \

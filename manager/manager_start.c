@@ -1,0 +1,179 @@
+/* manager_start.c - starting and stopping workers. */
+#include "manager_inner.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Starts that may wait for their answer at the same time. */
+#define AT_ONCE PROMP_LIMIT_WORKER_STARTS
+
+/* What all workers of one call are started with. */
+typedef struct {
+    char *program, *folder;
+    promp_buf_t argv, env;
+    promp_manager_core_start_t start;
+} order_t;
+
+static void order_free(order_t *order)
+{
+    free(order->program);
+    free(order->folder);
+    promp_buf_free(&order->argv);
+    promp_buf_free(&order->env);
+}
+
+static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *start, order_t *order)
+{
+    int system;
+    promp_err_t err = promp_manager_place_program(start->program, &order->program, &system);
+    if (err)
+        return promp_manager_fail(manager, err, system, "%s", start->program ? start->program : "no program");
+    err = promp_manager_place_folder(start->folder, &order->folder, &system);
+    if (err)
+        return promp_manager_fail(manager, err, system, "%s",
+                                  start->folder ? start->folder : "the manager's");
+    const char *only[] = {start->program, NULL};
+    err = promp_manager_place_strings(start->argv ? start->argv : only, &order->argv);
+    if (!err)
+        err =
+            promp_manager_place_strings(start->env ? start->env : (const char *const *)environ, &order->env);
+    if (!err && order->argv.size + order->env.size > PROMP_LIMIT_START)
+        err = PROMP_ERR_START_SIZE;
+    if (err)
+        return promp_manager_fail(manager, err, 0, "together at most %llu bytes", PROMP_LIMIT_START);
+    if ((!start->extra && start->extra_size) || start->extra_size > PROMP_LIMIT_EXTRA)
+        return promp_manager_fail(manager, PROMP_ERR_VALUE_SIZE, 0, "extra is at most %llu bytes",
+                                  PROMP_LIMIT_EXTRA);
+    order->start = (promp_manager_core_start_t){
+        .options = manager->options,
+        .timeout = (uint32_t)manager->timeout,
+        .umask = promp_manager_place_umask(),
+        .program = order->program,
+        .folder = order->folder,
+        .argv = promp_slice(order->argv.data, order->argv.size),
+        .env = promp_slice(order->env.data, order->env.size),
+        .extra = promp_slice(start->extra, start->extra_size),
+        .address = manager->address,
+    };
+    return PROMP_OK;
+}
+
+/* A call's workers: those asked for and not yet answered are ids[answered..asked), those that started ids[0..good). */
+typedef struct {
+    promp_manager_t *manager;
+    order_t *order;
+    uint32_t *ids;
+    size_t count, asked, answered, good;
+    promp_err_t err;
+} starts_t;
+
+static bool is_answered(void *arg)
+{
+    starts_t *starts = arg;
+    return promp_manager_core_answered(starts->manager->core, starts->ids[starts->answered]);
+}
+
+/* The first failure is the one that is told. */
+static void note(starts_t *starts, const promp_error_t *error)
+{
+    if (!starts->err)
+        starts->manager->error = *error;
+    if (!starts->err)
+        starts->err = error->code;
+}
+
+static void ask(starts_t *starts)
+{
+    promp_error_t error;
+    uint32_t id;
+    promp_err_t err = promp_id_make(&starts->order->start.session);
+    if (!err)
+        err = promp_manager_core_start(starts->manager->core, &starts->order->start, &id, promp_clock_ms());
+    if (!err) {
+        starts->ids[starts->asked++] = id;
+        return;
+    }
+    promp_error_set(&error, err, 0, NULL);
+    note(starts, &error);
+}
+
+/* Waits for the oldest answer. Lock held. */
+static void await(starts_t *starts)
+{
+    promp_manager_t *manager = starts->manager;
+    int64_t deadline = promp_clock_ms() + PROMP_TIME_START;
+    promp_error_t error;
+    promp_err_t err;
+    do /* a start is short: signals are looked at when it is over */
+        err = promp_hub_wait(manager->hub, is_answered, starts, deadline);
+    while (err == PROMP_ERR_STATE);
+    uint32_t id = starts->ids[starts->answered++];
+    if (err == PROMP_OK) {
+        promp_manager_core_answer(manager->core, id, &error);
+        if (!error.code)
+            starts->ids[starts->good++] = id;
+        else
+            note(starts, &error);
+        return;
+    }
+    promp_error_set(&error, PROMP_ERR_NODE_TIMEOUT, 0, "starting a worker, after %d ms", PROMP_TIME_START);
+    note(starts, &error);
+    promp_manager_core_abandon(manager->core, id);
+    while (starts->answered < starts->asked)
+        promp_manager_core_abandon(manager->core, starts->ids[starts->answered++]);
+}
+
+promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start_t *start, size_t count,
+                                     uint32_t *workers, size_t *started)
+{
+    promp_err_t err = promp_manager_usable(manager);
+    if (started)
+        *started = 0;
+    if (err)
+        return err;
+    if (!start || !workers)
+        return promp_manager_fail(manager, PROMP_ERR_ARGUMENT, 0, NULL);
+    order_t order = {0};
+    err = order_make(manager, start, &order);
+    /* The node has ended since: a root manager may have another one. */
+    if (!err && !manager->parent && promp_manager_core_lost(manager->core))
+        err = promp_manager_connect(manager);
+    starts_t starts = {.manager = manager, .order = &order, .ids = workers, .count = count, .err = err};
+    if (err)
+        goto out;
+    promp_hub_lock(manager->hub);
+    while (starts.answered < starts.asked || (starts.asked < count && !starts.err)) {
+        while (starts.asked < count && starts.asked - starts.answered < AT_ONCE && !starts.err)
+            ask(&starts);
+        if (starts.answered < starts.asked)
+            await(&starts);
+    }
+    promp_manager_leave(manager);
+out:
+    order_free(&order);
+    for (size_t i = starts.good; i < count; i++)
+        workers[i] = PROMP_WORKER_INVALID;
+    if (started)
+        *started = starts.good;
+    return starts.err;
+}
+
+promp_err_t promp_manager_start(promp_manager_t *manager, const promp_start_t *start, uint32_t *worker)
+{
+    uint32_t id = PROMP_WORKER_INVALID;
+    promp_err_t err = promp_manager_start_many(manager, start, 1, &id, NULL);
+    if (worker)
+        *worker = id;
+    return err;
+}
+
+promp_err_t promp_manager_stop(promp_manager_t *manager, uint32_t worker)
+{
+    promp_err_t err = promp_manager_enter(manager);
+    if (err)
+        return err;
+    promp_hub_pump(manager->hub); /* ANY asks who is idle */
+    promp_manager_core_stop(manager->core, worker, promp_clock_ms());
+    promp_manager_leave(manager);
+    return PROMP_OK;
+}
