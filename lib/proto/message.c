@@ -28,7 +28,7 @@ static const entry_t *entry_of(uint16_t type)
 {
 #define PROMP_MESSAGE(NAME, name, number, from, to, states, on, max, since, meaning, list)                   \
     case number: {                                                                                           \
-        typedef promp_msg_##name##_t self __attribute__((unused));                                               \
+        typedef promp_msg_##name##_t self __attribute__((unused));                                           \
         static const promp_field_t field[] = {list{NULL, 0, 0, 0, 0}};                                       \
         static const entry_t entry = {{#NAME, number, from, to, states, PROMP_ON_##on, max, since},          \
                                       {field, sizeof field / sizeof *field - 1}};                            \

@@ -76,9 +76,10 @@ promp_err_t promp_message_encode(const promp_message_t *message, promp_buf_t *ou
  * right behind out. Else *rest is empty. */
 promp_err_t promp_message_encode_head(const promp_message_t *message, promp_buf_t *out, promp_slice_t *rest);
 
-/* Fills out as a frame for message: header (type, session, epoch 0, size) and body. The body goes into out->small, so
- * this is for messages that fit there (all on LINK, all SESSION frames but DATA, and short NODE ones); a longer one
- * gives MESSAGE_SIZE. out->urgent is set: such frames are control. */
+/* Fills out as a frame for message: header (type, session (NULL: none), epoch, size) and body. The body goes into
+ * out->small, so this is for messages that fit there (all on LINK, all SESSION frames but DATA, and short NODE ones); a
+ * longer one gives MESSAGE_SIZE. out->urgent is set: such frames are control (the caller of a PROBE clears it). The
+ * caller of a CONGESTED also sets its lane and offset. */
 promp_err_t promp_message_out(const promp_message_t *message, const promp_id_t *session, uint32_t epoch,
                               promp_out_t *out);
 
