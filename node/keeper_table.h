@@ -31,8 +31,8 @@ struct promp_keeper_core {
     promp_map_t *workers; /* by session */
     promp_map_t *pids;    /* LIVE ones by process */
     promp_numbers_t numbers;
-    size_t living, ending; /* workers that are LIVE, ENDING */
-    promp_msg_spawn_t spawn;   /* of the effect */
+    size_t living, ending;   /* workers that are LIVE, ENDING */
+    promp_msg_spawn_t spawn; /* of the effect */
     int64_t next;
 
     bool agent_up, agent_killed;

@@ -48,9 +48,9 @@ void promp_keeper_workers_spawn(promp_keeper_core_t *core, const promp_id_t *id,
         goto err1;
     w->id = *id;
     w->record = (promp_msg_exited_t){.lease_ms = m->lease_ms,
-                                 .parent = m->parent,
-                                 .owner_pid = m->owner_pid,
-                                 .owner_start = m->owner_start};
+                                     .parent = m->parent,
+                                     .owner_pid = m->owner_pid,
+                                     .owner_start = m->owner_start};
     w->number = promp_numbers_put(&core->numbers, w);
     if (w->number == PROMP_KEEPER_NONE)
         goto err2;

@@ -1,0 +1,70 @@
+/* agent_shell.h - what the files of the agent's shell share. */
+#ifndef PROMP_NODE_AGENT_SHELL_H
+#define PROMP_NODE_AGENT_SHELL_H
+
+#include <sys/types.h>
+
+#include "agent.h"
+#include "agent_core.h"
+#include "link.h"
+#include "numbers.h"
+
+/* Who an event of epoll is about: kind in the upper half of its data, number in the lower. */
+typedef enum {
+    PROMP_AGENT_ON_LISTEN,
+    PROMP_AGENT_ON_KEEPER,
+    PROMP_AGENT_ON_SIGNAL,
+    PROMP_AGENT_ON_LINK,
+    PROMP_AGENT_ON_OWNER
+} promp_agent_on_t;
+
+#define PROMP_AGENT_CORKED 32 /* links that one round of reading may gather frames for */
+
+typedef struct {
+    promp_link_t *link;
+    uint64_t released; /* not told to the link yet */
+    bool writing;      /* epoll looks for room, too */
+    bool corked;
+} promp_agent_line_t;
+
+typedef struct {
+    promp_agent_run_t config;
+    promp_agent_core_t *core;
+    int epoll, listening, signals;
+    int spare;      /* given up to accept and refuse somebody when no descriptor is left; -1: given up */
+    bool accepting; /* epoll looks at listening */
+    bool full_told; /* that no descriptor was left has been logged */
+    promp_link_t *keeper;
+    bool keeper_writing;
+    pid_t keeper_pid;
+    promp_agent_line_t **line; /* by number of the link */
+    size_t lines;
+    int *owner; /* pidfds by number of the owner, -1 none */
+    size_t owners;
+    uint32_t corked[PROMP_AGENT_CORKED];
+    size_t corks;
+    bool gathering; /* more frames than one were read together */
+    promp_id_t node;
+    bool ended;
+    promp_err_t error; /* with ended */
+} promp_agent_t;
+
+/* agent.c */
+bool promp_agent_watch(promp_agent_t *a, int fd, promp_agent_on_t on, uint32_t number, bool add, bool write);
+
+/* agent_links.c */
+promp_agent_line_t *promp_agent_links_get(promp_agent_t *a, uint32_t number); /* NULL: none */
+/* Takes fd over, also on failure. OK, MEMORY, SYSTEM. */
+promp_err_t promp_agent_links_add(promp_agent_t *a, uint32_t number, int fd);
+void promp_agent_links_close(promp_agent_t *a, uint32_t number);
+void promp_agent_links_accept(promp_agent_t *a, int64_t now);
+void promp_agent_links_ready(promp_agent_t *a, uint32_t number, uint32_t events, int64_t now);
+/* Looks after a link that something was sent on: flushed tags, whether it waits for room. */
+void promp_agent_links_sent(promp_agent_t *a, uint32_t number, promp_agent_line_t *line);
+void promp_agent_links_cork(promp_agent_t *a, uint32_t number, promp_agent_line_t *line);
+void promp_agent_links_free(promp_agent_t *a);
+
+/* agent_do.c: does what the core wants until it wants nothing more; false: it wanted nothing */
+bool promp_agent_do(promp_agent_t *a, int64_t now);
+
+#endif

@@ -1,0 +1,212 @@
+/* What the keeper's core decides, done. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "keeper_inside.h"
+#include "proc.h"
+#include "tail.h"
+#include "tree.h"
+
+static void warn(const promp_keeper_t *k, const promp_error_t *error)
+{
+    promp_log(k->config.log, PROMP_LOG_WARNING, error->code, "%s", error->text);
+}
+
+void promp_keeper_effects_signal_agent(const promp_keeper_t *k, int signal)
+{
+    if (k->agent > 0)
+        kill(k->agent, signal);
+}
+
+static void start_agent(promp_keeper_t *k, int64_t now)
+{
+    promp_error_t error;
+    int ends[2];
+
+    promp_link_destroy(&k->link);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        promp_error_set(&error, promp_error_from_errno(errno), errno, "a link to the agent");
+        goto err1;
+    }
+    k->link = promp_link_new(ends[0]);
+    if (!k->link) {
+        promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
+        goto err2;
+    }
+    if (promp_spawn_self(k->config.agent, ends[1], k->config.listening, &k->agent, &error))
+        goto err2;
+    close(ends[1]);
+    k->link_over = false;
+    promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "agent %d started", (int)k->agent);
+    promp_keeper_core_agent_up(k->core, now);
+    return;
+
+err2:
+    close(ends[1]);
+    promp_link_destroy(&k->link);
+err1:
+    k->agent = 0;
+    warn(k, &error);
+    promp_keeper_core_agent_down(k->core, now);
+}
+
+static bool has_room(promp_keeper_t *k, uint32_t number)
+{
+    size_t workers = k->workers ? k->workers : 16;
+    promp_spawn_t *grown;
+
+    while (workers <= number)
+        workers *= 2;
+    if (workers == k->workers)
+        return true;
+    grown = reallocarray(k->worker, workers, sizeof *grown);
+    if (!grown)
+        return false;
+    memset(grown + k->workers, 0, (workers - k->workers) * sizeof *grown);
+    k->worker = grown;
+    k->workers = workers;
+    return true;
+}
+
+static void spawn(promp_keeper_t *k, const promp_keeper_effect_t *e, int64_t now)
+{
+    promp_spawn_t worker = {.serial = ++k->serial};
+    char mark[PROMP_TREE_SIZE];
+    promp_error_t error;
+
+    promp_tree_mark(&k->node, worker.serial, mark);
+    if (!has_room(k, e->worker))
+        promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
+    else if (!promp_spawn_worker(e->spawn, k->given, &k->files, mark, &worker, &error)) {
+        k->worker[e->worker] = worker;
+        promp_keeper_core_spawned(k->core, e->worker, (uint32_t)worker.pid, now);
+        return;
+    }
+    promp_keeper_core_failed(k->core, e->worker, &error);
+}
+
+/* One byte with the descriptor; a lifeline that takes nothing belongs to a worker that will be found dead or mute. */
+static void relink(promp_keeper_t *k, uint32_t number)
+{
+    char byte = 'L';
+    struct iovec iov = {&byte, 1};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &k->given, sizeof(int));
+    if (sendmsg(k->worker[number].lifeline, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_ERR_SYSTEM, "no new link for worker %d",
+                  (int)k->worker[number].pid);
+}
+
+/* Only while its first process has not been waited for: until then the number is its own. */
+static void slay(promp_keeper_t *k, uint32_t number)
+{
+    if (!promp_keeper_core_lives(k->core, number))
+        return;
+    kill(k->worker[number].pid, SIGKILL);
+    kill(-k->worker[number].pid, SIGKILL);
+}
+
+static bool known(void *arg, pid_t pid)
+{
+    promp_keeper_t *k = arg;
+
+    return pid == k->agent || promp_keeper_core_by_pid(k->core, (uint32_t)pid) != PROMP_KEEPER_NONE;
+}
+
+static bool stray(void *arg, pid_t session, uint64_t serial)
+{
+    promp_keeper_t *k = arg;
+
+    for (uint32_t i = 0; i < k->workers; i++)
+        if (k->worker[i].pid && (k->worker[i].serial == serial || k->worker[i].pid == session))
+            return !promp_keeper_core_lives(k->core, i);
+    /* Of a worker that is gone; or it hides whose it is, and then it may stay as long as it may belong to somebody. */
+    return serial || !promp_keeper_core_living(k->core);
+}
+
+static void sweep(promp_keeper_t *k, int64_t now)
+{
+    const promp_tree_judge_t judge = {known, stray, k};
+
+    promp_keeper_core_swept(k->core, promp_tree_sweep(&k->node, &judge), now);
+}
+
+static void collect(promp_keeper_t *k, uint32_t number)
+{
+    promp_spawn_t *worker = &k->worker[number];
+    promp_buf_t tail = {0};
+
+    promp_tail_read(worker->output, &tail);
+    promp_spawn_close(worker);
+    worker->pid = 0;
+    promp_keeper_core_collected(k->core, number, promp_slice(tail.data, tail.size));
+    promp_buf_free(&tail);
+}
+
+static void to_agent(promp_keeper_t *k, const promp_keeper_effect_t *e)
+{
+    int pidfd = e->worker == PROMP_KEEPER_NONE ? -1 : promp_proc_pidfd(k->worker[e->worker].pid);
+
+    if (k->link && promp_link_send(k->link, e->out, &pidfd, pidfd >= 0, 0) == PROMP_ERR_QUEUE_FULL)
+        promp_keeper_effects_signal_agent(k, SIGKILL); /* it has not read for long */
+    if (pidfd >= 0)
+        close(pidfd);
+}
+
+bool promp_keeper_effects_do(promp_keeper_t *k, int64_t now)
+{
+    promp_keeper_effect_t e;
+    bool any = false;
+
+    for (; promp_keeper_core_next(k->core, &e); any = true)
+        switch (e.kind) {
+        case PROMP_KEEPER_START_AGENT:
+            start_agent(k, now);
+            break;
+        case PROMP_KEEPER_KILL_AGENT:
+            promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_ERR_SILENT, "agent %d is replaced",
+                      (int)k->agent);
+            promp_keeper_effects_signal_agent(k, SIGKILL);
+            break;
+        case PROMP_KEEPER_STOP_AGENT:
+            promp_keeper_effects_signal_agent(k, SIGTERM);
+            break;
+        case PROMP_KEEPER_SPAWN:
+            spawn(k, &e, now);
+            break;
+        case PROMP_KEEPER_RELINK:
+            relink(k, e.worker);
+            break;
+        case PROMP_KEEPER_SLAY:
+            slay(k, e.worker);
+            break;
+        case PROMP_KEEPER_SWEEP:
+            sweep(k, now);
+            break;
+        case PROMP_KEEPER_COLLECT:
+            collect(k, e.worker);
+            break;
+        case PROMP_KEEPER_TO_AGENT:
+            to_agent(k, &e);
+            break;
+        case PROMP_KEEPER_END:
+            k->ended = true;
+            break;
+        }
+    return any;
+}

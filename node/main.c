@@ -1,0 +1,40 @@
+/* main.c - promp-node: owns the worker processes of one machine. Two processes: the keeper, which this program becomes, and
+ * the agent, which it starts. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "options.h"
+#include "serve.h"
+
+static int run_agent(const promp_options_t *options)
+{
+    const promp_log_t log = {.fd = 2, .level = options->level, .program = "promp-agent"};
+    const promp_agent_run_t config = {options->idle, &log};
+    promp_error_t error;
+
+    if (!promp_agent_run(&config, &error))
+        return 0;
+    promp_log(&log, PROMP_LOG_ERROR, error.code, "%s", error.text);
+    return 1;
+}
+
+int main(int argc, char *argv[])
+{
+    promp_options_t options;
+    int code;
+
+    if (!promp_options_read(argc, argv, &options, &code))
+        return code;
+#ifndef __SANITIZE_ADDRESS__ /* its search for leaks has to look into us */
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+    if (options.what == PROMP_OPTIONS_AGENT)
+        return run_agent(&options);
+    closefrom(3);
+    if (options.instance && setenv("PROMP_INSTANCE", options.instance, 1) < 0)
+        return 1;
+    return options.what == PROMP_OPTIONS_STATUS ? promp_serve_status() : promp_serve_run(&options);
+}

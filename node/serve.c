@@ -1,0 +1,261 @@
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "keeper.h"
+#include "limits.h"
+#include "local.h"
+#include "spawn.h"
+
+#define LOCK_TIME 10000 /* ms to wait for another node to answer, or to let go of the lock */
+#define LOCK_PACE 10    /* ms between looks */
+#define BACKLOG   1024
+#define LOG_MAX   PROMP_MIB /* bytes; a longer log begins anew when a node starts */
+#define READY     '+'       /* what the node writes to who waits for it; else the text of an error */
+
+static void complain(const promp_error_t *error)
+{
+    fprintf(stderr, "promp-node: %d %s: %s\n", error->code, promp_error_name(error->code), error->text);
+}
+
+/* --- one node per folder --- */
+
+/* OK: the lock is ours, in *lock, or *other: another node answers. Else NODE_RUNS and the like. */
+static promp_err_t get_lock(const promp_local_t *local, int *lock, bool *other, promp_error_t *error)
+{
+    int64_t until = promp_clock_ms() + LOCK_TIME;
+    promp_error_t ignored;
+    int fd;
+
+    *other = false;
+    *lock = open(local->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (*lock < 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "%s", local->lock);
+    while (flock(*lock, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "locking %s", local->lock);
+        if (!promp_local_open(local->socket, &fd, &ignored)) {
+            close(fd);
+            *other = true;
+            return PROMP_OK;
+        }
+        if (promp_clock_ms() >= until)
+            return promp_error_set(error, PROMP_ERR_NODE_RUNS, 0,
+                                   "%s is locked, but nobody answers at the socket", local->lock);
+        poll(NULL, 0, LOCK_PACE);
+    }
+    return PROMP_OK;
+}
+
+/* Bound under another name first, so that what stands at the path always listens. */
+static promp_err_t listen_at(const char *path, int *fd, promp_error_t *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int n = snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path);
+
+    if (n < 0 || (size_t)n >= sizeof address.sun_path)
+        return promp_error_set(error, PROMP_ERR_SOCKET_PATH, 0, "%s", path);
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd < 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "socket");
+    unlink(address.sun_path);
+    if (bind(*fd, (struct sockaddr *)&address, sizeof address) < 0 || chmod(address.sun_path, 0600) < 0 ||
+        listen(*fd, BACKLOG) < 0 || rename(address.sun_path, path) < 0) {
+        promp_error_set(error, promp_error_from_errno(errno), errno, "%s", path);
+        unlink(address.sun_path);
+        close(*fd);
+        return error->code;
+    }
+    return PROMP_OK;
+}
+
+/* --- detaching --- */
+
+/* From now on there is nobody to talk to but the log. */
+static promp_err_t go_to_log(const promp_local_t *local, promp_error_t *error)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int log = open(local->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct stat now;
+
+    if (log >= 0 && fstat(log, &now) == 0 && now.st_size > (off_t)LOG_MAX && ftruncate(log, 0) < 0)
+        close(log), log = -1;
+    if (null < 0 || log < 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "%s", local->log);
+    dup2(null, 0);
+    dup2(log, 1);
+    dup2(log, 2);
+    close(null);
+    close(log);
+    return PROMP_OK;
+}
+
+/* The first process: waits until the node is ready or has told why not. */
+static int wait_ready(int from)
+{
+    char text[600];
+    size_t size = 0;
+    ssize_t n;
+
+    while (size < sizeof text - 1 &&
+           ((n = read(from, text + size, sizeof text - 1 - size)) > 0 || errno == EINTR))
+        size += n > 0 ? (size_t)n : 0;
+    text[size] = '\0';
+    if (size && text[0] == READY)
+        return 0;
+    fputs(size ? text : "promp-node: 1202 NODE_START: the node ended before it was ready\n", stderr);
+    return 1;
+}
+
+/* Becomes a process of its own; *ready: where to say so. In the first process *first is true and *code the exit code. */
+static promp_err_t detach(int *ready, bool *first, int *code, promp_error_t *error)
+{
+    int ends[2];
+    pid_t pid;
+
+    *first = false;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "pipe");
+    pid = fork();
+    if (pid > 0) {
+        close(ends[1]);
+        *first = true;
+        *code = wait_ready(ends[0]);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        return PROMP_OK;
+    }
+    close(ends[0]);
+    if (pid < 0) {
+        close(ends[1]);
+        return promp_error_set(error, PROMP_ERR_PROCESSES, errno, "fork");
+    }
+    setsid();
+    pid = fork();
+    if (pid > 0)
+        _exit(0);
+    *ready = ends[1];
+    return pid < 0 ? promp_error_set(error, PROMP_ERR_PROCESSES, errno, "fork") : PROMP_OK;
+}
+
+static void tell(int ready, const promp_error_t *error)
+{
+    char text[600] = {READY, '\0'};
+
+    if (error)
+        snprintf(text, sizeof text, "promp-node: %d %s: %s\n", error->code, promp_error_name(error->code),
+                 error->text);
+    if (write(ready, text, strlen(text)) < 0)
+        return; /* who waited is gone */
+}
+
+/* --- serving --- */
+
+static promp_err_t keep(const promp_options_t *options, const promp_local_t *local, int listening,
+                        promp_error_t *error)
+{
+    const promp_log_t log = {.fd = 2, .level = options->level, .program = "promp-node"};
+    char idle[32];
+    char *agent[] = {(char *)"promp-node", (char *)"--agent", (char *)"--idle", idle, NULL, NULL};
+    const promp_keeper_config_t config = {listening, local->socket, agent, &log};
+
+    if (options->idle == PROMP_NEVER)
+        agent[2] = (char *)"--stay";
+    else
+        snprintf(idle, sizeof idle, "%" PRId64, options->idle);
+    agent[options->idle == PROMP_NEVER ? 3 : 4] =
+        options->level == PROMP_LOG_DEBUG ? (char *)"--verbose" : NULL;
+    return promp_keeper_run(&config, error);
+}
+
+/* All but detaching. ready: where to say so, -1: stdout. */
+static promp_err_t serve(const promp_options_t *options, int ready, promp_error_t *error)
+{
+    promp_local_t local;
+    int lock, listening;
+    bool other;
+    promp_err_t code = promp_local_find(&local, true, error);
+
+    if (code)
+        return code;
+    code = get_lock(&local, &lock, &other, error);
+    if (code || other)
+        goto out;
+    code = listen_at(local.socket, &listening, error);
+    if (!code && ready >= 0)
+        code = go_to_log(&local, error);
+    if (code)
+        goto out;
+    if (ready >= 0) {
+        tell(ready, NULL);
+        close(ready);
+    } else {
+        printf("ready ipc://%s\n", local.socket);
+        fflush(stdout);
+    }
+    return keep(options, &local, listening, error);
+
+out:
+    if (!code && ready >= 0)
+        tell(ready, NULL);
+    else if (!code)
+        printf("ready ipc://%s\n", local.socket);
+    return code;
+}
+
+int promp_serve_run(const promp_options_t *options)
+{
+    promp_error_t error;
+    int ready = -1, code;
+    bool first;
+
+    if (promp_spawn_reserve()) {
+        fprintf(stderr, "promp-node: no descriptors\n");
+        return 1;
+    }
+    if (options->detach) {
+        if (detach(&ready, &first, &code, &error)) {
+            if (ready >= 0)
+                tell(ready, &error);
+            else
+                complain(&error);
+            return 1;
+        }
+        if (first)
+            return code;
+    }
+    if (chdir("/") == 0 && !serve(options, ready, &error))
+        return 0;
+    if (ready >= 0)
+        tell(ready, &error);
+    else
+        complain(&error);
+    return 1;
+}
+
+int promp_serve_status(void)
+{
+    promp_local_t local;
+    promp_error_t error;
+    int fd;
+
+    if (promp_local_find(&local, false, &error) || promp_local_open(local.socket, &fd, &error)) {
+        printf("no node\n");
+        return 1;
+    }
+    close(fd);
+    printf("ready ipc://%s\n", local.socket);
+    return 0;
+}
