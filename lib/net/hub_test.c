@@ -1,0 +1,608 @@
+/* The hub between its cores, its users' threads and a node: handshake, frames, waiting. */
+#include "hub.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hub_fake.h"
+
+static int setup(void **state)
+{
+    fake_node_t *node = calloc(1, sizeof *node);
+    assert_non_null(node);
+    fake_node_open(node);
+    *state = node;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fake_node_close(*state);
+    free(*state);
+    return 0;
+}
+
+/* --- handshake --- */
+
+static void test_handshake(void **state)
+{
+    /* HELLO says who we are, WELCOME who the node is; a core that is attached hears of it. */
+    fake_node_t *node = *state;
+    fake_open_t open = {.config = {.path = node->local.socket, .lifeline = -1}};
+    promp_message_t message = {.type = PROMP_TYPE_WELCOME};
+    promp_id_t session;
+    assert_int_equal(promp_local_open(node->local.socket, &open.config.fd, NULL), PROMP_OK);
+    fake_open_start(&open);
+    fake_node_accept(node);
+    promp_message_t hello;
+    fake_node_expect(node, PROMP_TYPE_HELLO, &hello, &session);
+    assert_int_equal(hello.hello.version_low, PROMP_VERSION_LOW);
+    assert_int_equal(hello.hello.version_high, PROMP_VERSION_HIGH);
+    assert_int_equal(hello.hello.role, 1);
+    assert_true(promp_id_is_none(&session));
+    message.welcome.version = PROMP_VERSION_HIGH;
+    message.welcome.node = node->id;
+    fake_node_send(node, &message, NULL);
+    promp_hub_t *hub = fake_open_end(&open);
+    assert_non_null(hub);
+
+    fake_core_t core = {.lease_ms = 0};
+    assert_int_equal(promp_hub_attach(hub, fake_core_port(&core)), PROMP_OK);
+    assert_int_equal(core.up, 1);
+    assert_true(promp_id_equal(&core.node, &node->id));
+    promp_hub_lock(hub);
+    assert_true(promp_id_equal(promp_hub_node(hub), &node->id));
+    promp_hub_unlock(hub);
+    promp_hub_detach(hub, &core);
+    promp_hub_destroy(&hub);
+    assert_null(hub);
+    assert_true(fake_node_ended(node));
+}
+
+static void send_refused(fake_node_t *node)
+{
+    promp_message_t message = {.type = PROMP_TYPE_REFUSED};
+    message.refused.error = PROMP_ERR_LIMIT_LINKS;
+    message.refused.text = promp_slice_str("1024 are here");
+    fake_node_send(node, &message, NULL);
+}
+
+static void send_version(fake_node_t *node)
+{
+    promp_message_t message = {.type = PROMP_TYPE_WELCOME};
+    message.welcome.version = PROMP_VERSION_HIGH + 1;
+    message.welcome.node = node->id;
+    fake_node_send(node, &message, NULL);
+}
+
+static void send_text(fake_node_t *node)
+{
+    const char text[] = "HTTP/1.0 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    assert_int_equal(write(promp_link_fd(node->link), text, sizeof text), sizeof text);
+}
+
+static void send_beat(fake_node_t *node)
+{
+    fake_node_send(node, &(promp_message_t){.type = PROMP_TYPE_BEAT}, NULL);
+}
+
+static void send_unknown_refusal(fake_node_t *node)
+{
+    promp_message_t message = {.type = PROMP_TYPE_REFUSED};
+    message.refused.error = 99;
+    fake_node_send(node, &message, NULL);
+}
+
+static void send_nothing(fake_node_t *node)
+{
+    (void)node;
+}
+
+static void test_no_welcome(void **state)
+{
+    /* Whatever comes instead of WELCOME ends in the error that says what it was. */
+    static const struct {
+        void (*play)(fake_node_t *node);
+        bool hang_up;
+        promp_err_t err;
+        const char *words;
+    } cases[] = {{send_refused, true, PROMP_ERR_LIMIT_LINKS, "1024 are here"},
+                 {send_unknown_refusal, true, PROMP_ERR_NOT_A_NODE, ""},
+                 {send_version, false, PROMP_ERR_VERSION, ""},
+                 {send_text, false, PROMP_ERR_NOT_A_NODE, ""},
+                 {send_beat, false, PROMP_ERR_NOT_A_NODE, ""},
+                 {send_nothing, true, PROMP_ERR_CLOSED, ""},
+                 {send_nothing, false, PROMP_ERR_NODE_TIMEOUT, "50 ms"}};
+    fake_node_t *node = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fake_open_t open = {.config = {.path = node->local.socket, .lifeline = -1}};
+        open.timeout = cases[i].err == PROMP_ERR_NODE_TIMEOUT ? 50 : FAKE_WAIT;
+        assert_int_equal(promp_local_open(node->local.socket, &open.config.fd, NULL), PROMP_OK);
+        fake_open_start(&open);
+        fake_node_accept(node);
+        fake_node_expect(node, PROMP_TYPE_HELLO, NULL, NULL);
+        cases[i].play(node);
+        if (cases[i].hang_up)
+            fake_node_hang_up(node);
+        assert_null(fake_open_end(&open));
+        assert_int_equal(open.error.code, cases[i].err);
+        assert_non_null(strstr(open.error.text, cases[i].words));
+    }
+}
+
+/* --- frames --- */
+
+typedef struct {
+    fake_core_t *core;
+    uint64_t frames;
+} frames_t;
+
+static bool has_frames(void *arg)
+{
+    const frames_t *frames = arg;
+    return frames->core->frames >= frames->frames;
+}
+
+static void test_frames(void **state)
+{
+    /* What cores want to send leaves with unlock; each frame finds the core of its session, others are answered. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    fake_core_t a = {.size = 10}, b = {.size = 20};
+    promp_hub_attach(hub, fake_core_port(&a));
+    promp_hub_attach(hub, fake_core_port(&b));
+    promp_frame_t frame;
+
+    promp_hub_lock(hub);
+    a.to_send = 1;
+    b.to_send = 2;
+    promp_hub_unlock(hub);
+    for (int i = 0; i < 3; i++) {
+        fake_node_frame(node, &frame);
+        assert_int_equal(frame.type, PROMP_TYPE_DATA);
+        assert_true(promp_id_equal(&frame.session, i == 0 ? &a.id : &b.id));
+    }
+
+    fake_node_data(node, &b.id, "b", 1);
+    fake_wait(hub, has_frames, &(frames_t){&b, 1});
+    assert_int_equal(a.frames, 0);
+    assert_int_equal(b.last, 'b');
+
+    const promp_id_t stranger = {{9}};
+    promp_id_t session;
+    promp_message_t message;
+    fake_node_data(node, &stranger, "x", 1);
+    fake_node_expect(node, PROMP_TYPE_RESET, &message, &session);
+    assert_true(promp_id_equal(&session, &stranger));
+    assert_int_equal(message.reset.error, PROMP_ERR_CLOSED);
+    promp_message_t gone = {.type = PROMP_TYPE_GONE, .gone.cause = PROMP_ERR_WORKER_EXITED};
+    fake_node_send(node, &gone, &stranger);
+    fake_node_expect(node, PROMP_TYPE_GONE_ACK, NULL, &session);
+    assert_true(promp_id_equal(&session, &stranger));
+
+    promp_hub_bye(hub);
+    fake_node_expect(node, PROMP_TYPE_BYE, NULL, NULL);
+    promp_hub_detach(hub, &a);
+    promp_hub_detach(hub, &b);
+    promp_hub_destroy(&hub);
+}
+
+static void test_pump(void **state)
+{
+    /* Pump hands over what is there without waiting. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    fake_core_t core = {.size = 1};
+    promp_hub_attach(hub, fake_core_port(&core));
+    promp_hub_lock(hub); /* nobody else can read now */
+    fake_node_data(node, &core.id, "1", 1);
+    promp_hub_pump(hub);
+    assert_int_equal(core.frames, 1);
+    promp_hub_pump(hub);
+    assert_int_equal(core.frames, 1);
+    fake_node_data(node, &core.id, "2", 1);
+    assert_int_equal(promp_hub_wait(hub, has_frames, &(frames_t){&core, 2}, 0),
+                     PROMP_OK); /* as good as a pump */
+    promp_hub_unlock(hub);
+    promp_hub_detach(hub, &core);
+    promp_hub_destroy(&hub);
+}
+
+static void test_nobody_waits(void **state)
+{
+    /* Without any user thread the network thread reads and sends, however much it is. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    fake_core_t core = {.size = 100000};
+    promp_hub_attach(hub, fake_core_port(&core));
+    promp_hub_lock(hub);
+    core.to_send = 100; /* more than socket and window hold */
+    promp_hub_unlock(hub);
+    promp_frame_t frame;
+    for (uint64_t i = 0; i < 100; i++) {
+        fake_node_frame(node, &frame);
+        assert_int_equal(frame.offset, i);
+        fake_node_data(node, &core.id, "x", 1);
+    }
+    uint64_t frames = 0;
+    for (int64_t end = promp_clock_ms() + FAKE_WAIT; frames < 100 && promp_clock_ms() < end;) {
+        promp_hub_lock(hub);
+        frames = core.frames;
+        promp_hub_unlock(hub);
+    }
+    assert_int_equal(frames, 100);
+    promp_hub_detach(hub, &core);
+    promp_hub_destroy(&hub);
+}
+
+/* --- waiting --- */
+
+static bool never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+static void test_timeout(void **state)
+{
+    /* A wait ends at its deadline, not before and not long after. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    int64_t begin = promp_clock_ms();
+    promp_hub_lock(hub);
+    assert_int_equal(promp_hub_wait(hub, never, NULL, begin + 30), PROMP_ERR_TIMEOUT);
+    promp_hub_unlock(hub);
+    assert_in_range(promp_clock_ms() - begin, 30, 5000);
+    promp_hub_destroy(&hub);
+}
+
+typedef struct {
+    promp_hub_t *hub;
+    fake_core_t core;
+    uint64_t rounds;
+    promp_err_t result;
+    volatile sig_atomic_t done;
+} user_t;
+
+static void *wait_rounds(void *arg)
+{
+    user_t *user = arg;
+    for (uint64_t i = 1; i <= user->rounds; i++) {
+        promp_hub_lock(user->hub);
+        user->core.to_send++;
+        user->result =
+            promp_hub_wait(user->hub, has_frames, &(frames_t){&user->core, i}, promp_clock_ms() + FAKE_WAIT);
+        promp_hub_unlock(user->hub);
+        if (user->result)
+            break;
+    }
+    return NULL;
+}
+
+static void test_many_waiters(void **state)
+{
+    /* Threads that wait on one hub each get their own answers, whoever polls; no answer is missed. */
+    enum { USERS = 5, ROUNDS = 300 };
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    user_t users[USERS];
+    pthread_t threads[USERS];
+    memset(users, 0, sizeof users);
+    for (int i = 0; i < USERS; i++) {
+        users[i].hub = hub;
+        users[i].rounds = ROUNDS;
+        users[i].core.size = 10;
+        promp_hub_attach(hub, fake_core_port(&users[i].core));
+    }
+    for (int i = 0; i < USERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_rounds, &users[i]), 0);
+    for (int i = 0; i < USERS * ROUNDS; i++) {
+        promp_frame_t frame;
+        fake_node_frame(node, &frame);
+        const promp_id_t session = frame.session;
+        fake_node_data(node, &session, "y", 1);
+    }
+    for (int i = 0; i < USERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(users[i].result, PROMP_OK);
+        assert_int_equal(users[i].core.frames, ROUNDS);
+        promp_hub_detach(hub, &users[i].core);
+    }
+    promp_hub_destroy(&hub);
+}
+
+static void *echo(void *arg)
+{
+    fake_node_t *node = arg;
+    promp_frame_t frame;
+    for (;;) {
+        fake_node_frame(node, &frame);
+        const promp_id_t session = frame.session;
+        if (frame.type == PROMP_TYPE_BYE)
+            return NULL;
+        fake_node_data(node, &session, "z", 1);
+    }
+}
+
+static void test_pauses(void **state)
+{
+    /* A user thread that computes between its calls, long enough for the network thread to lead or to tick, gets
+     * every answer. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    user_t user = {.hub = hub, .rounds = 1, .core = {.size = 10}};
+    pthread_t thread;
+    promp_hub_attach(hub, fake_core_port(&user.core));
+    assert_int_equal(pthread_create(&thread, NULL, echo, node), 0);
+    for (uint64_t i = 1; i <= 150; i++) {
+        promp_hub_lock(hub);
+        user.core.to_send++;
+        assert_int_equal(
+            promp_hub_wait(hub, has_frames, &(frames_t){&user.core, i}, promp_clock_ms() + FAKE_WAIT),
+            PROMP_OK);
+        promp_hub_unlock(hub);
+        int64_t until = promp_clock_us() + (int64_t)(i * 7919 % 15) * 1000;
+        while (promp_clock_us() < until)
+            ;
+    }
+    promp_hub_bye(hub);
+    pthread_join(thread, NULL);
+    promp_hub_detach(hub, &user.core);
+    promp_hub_destroy(&hub);
+}
+
+static bool is_set(void *arg)
+{
+    return *(bool *)arg;
+}
+
+typedef struct {
+    promp_hub_t *hub;
+    bool flag;
+} flag_t;
+
+static void *set_flag(void *arg)
+{
+    flag_t *flag = arg;
+    promp_hub_lock(flag->hub);
+    flag->flag = true;
+    promp_hub_notify(flag->hub);
+    promp_hub_unlock(flag->hub);
+    return NULL;
+}
+
+static void test_notify(void **state)
+{
+    /* Another thread changes what is waited for and says so: the waiter sees it at once. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    flag_t flag = {hub, false};
+    pthread_t thread;
+    promp_hub_lock(hub); /* the other one gets it when we wait */
+    assert_int_equal(pthread_create(&thread, NULL, set_flag, &flag), 0);
+    assert_int_equal(promp_hub_wait(hub, is_set, &flag.flag, promp_clock_ms() + FAKE_WAIT), PROMP_OK);
+    promp_hub_unlock(hub);
+    pthread_join(thread, NULL);
+    promp_hub_destroy(&hub);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static void *interrupt(void *arg)
+{
+    user_t *user = arg;
+    pthread_t thread = *(pthread_t *)(void *)&user->rounds;
+    while (!user->done) {
+        pthread_kill(thread, SIGUSR1);
+        poll(NULL, 0, 1);
+    }
+    return NULL;
+}
+
+static void test_signal(void **state)
+{
+    /* A signal handler that runs in a waiting thread ends its wait with STATE, for one that polls and one that follows. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+    sigaction(SIGUSR1, &action, &before);
+    for (int following = 0; following < 2; following++) {
+        user_t leader = {.hub = hub, .rounds = 1, .core = {.size = 1}};
+        user_t us = {.hub = hub};
+        pthread_t self = pthread_self(), killer, other;
+        if (following) {
+            promp_frame_t frame;
+            promp_hub_attach(hub, fake_core_port(&leader.core));
+            assert_int_equal(pthread_create(&other, NULL, wait_rounds, &leader), 0);
+            fake_node_frame(node, &frame); /* it has sent, it waits now or very soon */
+        }
+        memcpy(&us.rounds, &self, sizeof self);
+        assert_int_equal(pthread_create(&killer, NULL, interrupt, &us), 0);
+        promp_hub_lock(hub);
+        assert_int_equal(promp_hub_wait(hub, never, NULL, PROMP_NEVER), PROMP_ERR_STATE);
+        us.done = 1;
+        promp_hub_unlock(hub);
+        pthread_join(killer, NULL);
+        if (following) {
+            fake_node_data(node, &leader.core.id, "x", 1);
+            pthread_join(other, NULL);
+            assert_int_equal(leader.result, PROMP_OK);
+            promp_hub_detach(hub, &leader.core);
+        }
+    }
+    sigaction(SIGUSR1, &before, NULL);
+    promp_hub_destroy(&hub);
+}
+
+static void test_idle(void **state)
+{
+    /* Idle means idle: neither with a waiting user thread nor without one does anything wake up regularly. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    fake_core_t core = {.lease_ms = 10000};
+    promp_hub_attach(hub, fake_core_port(&core));
+    for (int waiting = 0; waiting < 2; waiting++) {
+        promp_hub_lock(hub);
+        int before = core.ticks;
+        if (waiting)
+            assert_int_equal(promp_hub_wait(hub, never, NULL, promp_clock_ms() + 500), PROMP_ERR_TIMEOUT);
+        promp_hub_unlock(hub);
+        if (!waiting)
+            poll(NULL, 0, 500);
+        promp_hub_lock(hub);
+        assert_in_range(core.ticks - before, 0, 8);
+        promp_hub_unlock(hub);
+    }
+    promp_hub_detach(hub, &core);
+    promp_hub_destroy(&hub);
+}
+
+static bool ticked(void *arg)
+{
+    return ((fake_core_t *)arg)->tick_at == 0;
+}
+
+static void test_tick(void **state)
+{
+    /* A core is ticked when it asked for it, also when the wish came while somebody polls already. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    fake_core_t core = {.lease_ms = 0};
+    promp_hub_attach(hub, fake_core_port(&core));
+    for (int i = 0; i < 3; i++) {
+        promp_hub_lock(hub);
+        int64_t at = core.tick_at = promp_clock_ms() + 40;
+        if (i == 0)
+            assert_int_equal(promp_hub_wait(hub, ticked, &core, at + FAKE_WAIT), PROMP_OK);
+        promp_hub_unlock(hub);
+        bool done = false;
+        while (!done) { /* the network thread does it */
+            assert_true(promp_clock_ms() < at + FAKE_WAIT);
+            poll(NULL, 0, 1);
+            promp_hub_lock(hub);
+            done = core.tick_at == 0;
+            promp_hub_unlock(hub);
+        }
+        assert_true(promp_clock_ms() >= at);
+    }
+    promp_hub_detach(hub, &core);
+    promp_hub_destroy(&hub);
+}
+
+/* --- watches --- */
+
+typedef struct {
+    promp_hub_t *hub;
+    int calls;
+    bool stop;
+} watched_t;
+
+static void on_ready(void *arg, int fd, short revents)
+{
+    watched_t *watched = arg;
+    char byte;
+    assert_true(revents & POLLIN);
+    assert_int_equal(read(fd, &byte, 1), 1);
+    watched->calls++;
+    if (watched->stop)
+        promp_hub_unwatch(watched->hub, fd);
+}
+
+static bool called(void *arg)
+{
+    return ((watched_t *)arg)->calls >= 2;
+}
+
+static void test_watch(void **state)
+{
+    /* A watched descriptor is served by whoever drives, until it is taken away; their number is limited. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    watched_t watched = {.hub = hub};
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const promp_hub_watch_t watch = {ends[0], on_ready, &watched};
+    promp_hub_lock(hub);
+    assert_int_equal(promp_hub_watch(hub, &watch, POLLIN), PROMP_OK);
+    assert_int_equal(promp_hub_watch(hub, &watch, POLLIN), PROMP_OK); /* the same one */
+    promp_hub_unlock(hub);
+    assert_int_equal(write(ends[1], "xy", 2), 2);
+    fake_wait(hub, called, &watched);
+    promp_hub_lock(hub);
+    watched.stop = true;
+    watched.calls = 1;
+    promp_hub_unlock(hub);
+    assert_int_equal(write(ends[1], "abc", 3), 3);
+    fake_wait(hub, called, &watched);
+    promp_hub_lock(hub);
+    assert_int_equal(promp_hub_wait(hub, never, NULL, promp_clock_ms() + 30), PROMP_ERR_TIMEOUT);
+    assert_int_equal(watched.calls, 2);
+    promp_err_t err = PROMP_OK;
+    int fds[PROMP_LIMIT_HUB_WATCHES + 1], count = 0;
+    while (!err && count <= PROMP_LIMIT_HUB_WATCHES) {
+        fds[count] = dup(ends[1]);
+        err = promp_hub_watch(hub, &(promp_hub_watch_t){fds[count++], on_ready, &watched}, 0);
+    }
+    assert_int_equal(err, PROMP_ERR_ARGUMENT);
+    assert_int_equal(count, PROMP_LIMIT_HUB_WATCHES + 1);
+    while (count-- > 0) {
+        promp_hub_unwatch(hub, fds[count]);
+        close(fds[count]);
+    }
+    promp_hub_unlock(hub);
+    close(ends[0]);
+    close(ends[1]);
+    promp_hub_destroy(&hub);
+}
+
+/* --- fork --- */
+
+static void test_abandon(void **state)
+{
+    /* A forked child lets go of the hub without a hang, and the parent's goes on. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    fake_core_t core = {.size = 1};
+    int status;
+    promp_hub_attach(hub, fake_core_port(&core));
+    promp_hub_lock(hub); /* as another thread might have it */
+    pid_t child = fork();
+    if (child == 0) {
+        promp_hub_abandon(&hub);
+        promp_link_destroy(&node->link);
+        _exit(hub ? 1 : 0);
+    }
+    promp_hub_unlock(hub);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fake_node_data(node, &core.id, "x", 1);
+    fake_wait(hub, has_frames, &(frames_t){&core, 1});
+    promp_hub_detach(hub, &core);
+    promp_hub_destroy(&hub);
+    promp_hub_abandon(&hub);
+    promp_hub_destroy(&hub);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_handshake),    TEST(test_no_welcome), TEST(test_frames),       TEST(test_pump),
+        TEST(test_nobody_waits), TEST(test_timeout),    TEST(test_many_waiters), TEST(test_pauses),
+        TEST(test_notify),       TEST(test_signal),     TEST(test_idle),         TEST(test_tick),
+        TEST(test_watch),        TEST(test_abandon),
+    };
+    return cmocka_run_group_tests_name("hub", tests, NULL, NULL);
+}
