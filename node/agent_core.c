@@ -11,6 +11,7 @@ promp_agent_core_t *promp_agent_core_new(const promp_agent_config_t *config, int
     if (!core)
         return NULL;
     core->config = *config;
+    promp_list_init(&core->todo);
     core->next = core->pulse_at = now;
     core->keeper_heard = now;
     core->idle_since = now;

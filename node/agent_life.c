@@ -201,22 +201,21 @@ static void slay_one(promp_agent_core_t *core, promp_agent_session_t *s, promp_e
 
 void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause, int64_t now)
 {
-    promp_list_t todo;
+    promp_list_t *todo = &core->todo;
     promp_node_t *node;
 
     (void)now;
-    promp_list_init(&todo);
-    promp_list_append(&todo, &s->todo);
-    while ((node = promp_list_first(&todo))) {
+    promp_list_append(todo, &s->todo);
+    while ((node = promp_list_first(todo))) {
         promp_agent_session_t *x = PROMP_CONTAINER(node, promp_agent_session_t, todo);
 
-        promp_list_remove(&todo, node);
+        promp_list_remove(todo, node);
         slay_one(core, x, x == s ? cause : PROMP_ERR_WORKER_MANAGER_GONE);
         while ((node = promp_list_first(&x->children))) {
             promp_agent_session_t *child = PROMP_CONTAINER(node, promp_agent_session_t, owned);
 
             promp_agent_table_disown(core, child);
-            promp_list_append(&todo, &child->todo);
+            promp_list_append(todo, &child->todo);
         }
         if (x->state == PROMP_AGENT_ENDED && !has_owner(x))
             promp_agent_life_forget(core, x);

@@ -95,6 +95,7 @@ struct promp_agent_core {
     bool broken_told; /* END for want of memory has been given */
     promp_map_t *sessions;
     promp_numbers_t links, owners, slots; /* slots: sessions */
+    promp_list_t todo;                    /* sessions that a cascade has still to slay */
     size_t managers;                      /* links of managers */
     uint32_t generation;                  /* of flows */
     promp_id_t node;

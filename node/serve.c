@@ -184,7 +184,7 @@ static promp_err_t keep(const promp_options_t *options, const promp_local_t *loc
 static promp_err_t serve(const promp_options_t *options, int ready, promp_error_t *error)
 {
     promp_local_t local;
-    int lock, listening;
+    int lock, listening = -1;
     bool other;
     promp_err_t code = promp_local_find(&local, true, error);
 
