@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -270,7 +271,6 @@ typedef struct {
     fake_core_t core;
     uint64_t rounds;
     promp_err_t result;
-    volatile sig_atomic_t done;
 } user_t;
 
 static void *wait_rounds(void *arg)
@@ -400,12 +400,17 @@ static void on_signal(int number)
     (void)number;
 }
 
+typedef struct {
+    pthread_t victim;
+    atomic_bool done;
+} killer_t;
+
+/* Until it is seen: a signal that comes before the wait begins ends nothing. */
 static void *interrupt(void *arg)
 {
-    user_t *user = arg;
-    pthread_t thread = *(pthread_t *)(void *)&user->rounds;
-    while (!user->done) {
-        pthread_kill(thread, SIGUSR1);
+    killer_t *killer = arg;
+    while (!killer->done) {
+        pthread_kill(killer->victim, SIGUSR1);
         poll(NULL, 0, 1);
     }
     return NULL;
@@ -420,21 +425,20 @@ static void test_signal(void **state)
     sigaction(SIGUSR1, &action, &before);
     for (int following = 0; following < 2; following++) {
         user_t leader = {.hub = hub, .rounds = 1, .core = {.size = 1}};
-        user_t us = {.hub = hub};
-        pthread_t self = pthread_self(), killer, other;
+        killer_t killer = {.victim = pthread_self()};
+        pthread_t killing, other;
         if (following) {
             promp_frame_t frame;
             promp_hub_attach(hub, fake_core_port(&leader.core));
             assert_int_equal(pthread_create(&other, NULL, wait_rounds, &leader), 0);
             fake_node_frame(node, &frame); /* it has sent, it waits now or very soon */
         }
-        memcpy(&us.rounds, &self, sizeof self);
-        assert_int_equal(pthread_create(&killer, NULL, interrupt, &us), 0);
+        assert_int_equal(pthread_create(&killing, NULL, interrupt, &killer), 0);
         promp_hub_lock(hub);
         assert_int_equal(promp_hub_wait(hub, never, NULL, PROMP_NEVER), PROMP_ERR_STATE);
-        us.done = 1;
+        killer.done = true;
         promp_hub_unlock(hub);
-        pthread_join(killer, NULL);
+        pthread_join(killing, NULL);
         if (following) {
             fake_node_data(node, &leader.core.id, "x", 1);
             pthread_join(other, NULL);
