@@ -12,10 +12,9 @@ promp_err_t promp_buf_reserve(promp_buf_t *buf, size_t extra)
         return PROMP_ERR_MEMORY;
 
     size_t need = buf->size + extra;
-    size_t capacity = buf->capacity < SMALLEST ? SMALLEST : buf->capacity;
-    while (capacity < need)
-        capacity =
-            capacity > need / 2 ? need : capacity * 2; /* doubling, but not beyond what a large one needs */
+    size_t capacity = buf->capacity > PTRDIFF_MAX / 2 ? PTRDIFF_MAX : 2 * buf->capacity;
+    if (capacity < need)
+        capacity = need < SMALLEST ? SMALLEST : need;
 
     uint8_t *data = realloc(buf->data, capacity);
     if (!data)

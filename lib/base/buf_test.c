@@ -64,6 +64,21 @@ static void reserve_once(void **state)
 }
 
 /* Aim: sizes that no memory holds are refused, and what is there stays. */
+static void grows_by_doubling(void **state)
+{
+    /* Aim: many small appends move the bytes a few times only. */
+    (void)state;
+    promp_buf_t buf = {0};
+    size_t moves = 0, capacity = 0;
+    for (int i = 0; i < 100000; i++) {
+        assert_int_equal(promp_buf_append(&buf, "x", 1), PROMP_OK);
+        moves += buf.capacity != capacity;
+        capacity = buf.capacity;
+    }
+    assert_in_range(moves, 1, 20);
+    promp_buf_free(&buf);
+}
+
 static void too_large(void **state)
 {
     (void)state;
@@ -98,8 +113,8 @@ static void words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(append_and_consume), cmocka_unit_test(empty), cmocka_unit_test(reserve_once),
-        cmocka_unit_test(too_large),          cmocka_unit_test(words),
+        cmocka_unit_test(append_and_consume), cmocka_unit_test(empty),     cmocka_unit_test(reserve_once),
+        cmocka_unit_test(grows_by_doubling),  cmocka_unit_test(too_large), cmocka_unit_test(words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
