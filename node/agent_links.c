@@ -176,9 +176,9 @@ static void uncork(promp_agent_t *a)
 
 /* --- reading --- */
 
-/* One frame from line to the core, and what follows from it. False: there is none, or the link is over. */
-static bool read_frame(promp_agent_t *a, uint32_t number, promp_agent_line_t *line, promp_err_t *error,
-                       int64_t now)
+/* One frame from line to the core, and what follows from it; bytes: read and not yet handled. False: there is none, or the link is over. */
+static bool read_frame(promp_agent_t *a, uint32_t number, promp_agent_line_t *line, uint64_t *bytes,
+                       promp_err_t *error, int64_t now)
 {
     int fds[PROMP_LIMIT_FRAME_FDS];
     promp_frame_t frame;
@@ -189,6 +189,10 @@ static bool read_frame(promp_agent_t *a, uint32_t number, promp_agent_line_t *li
         return false;
     for (size_t i = 0; i < frame.fds; i++)
         close(fds[i]);
+    /* More has come than this frame: what goes to one link is gathered. A single one goes out at once, uncopied. */
+    if (frame.size < *bytes)
+        a->gathering = true;
+    *bytes -= frame.size < *bytes ? frame.size : *bytes;
     promp_agent_core_frame(a->core, number, &frame, now);
     promp_agent_do(a, now);
     if (promp_agent_links_get(a, number) != line)
@@ -203,10 +207,9 @@ static void read_link(promp_agent_t *a, uint32_t number, promp_agent_line_t *lin
     uint64_t before = promp_link_received(line->link);
     bool more;
     promp_err_t end = promp_link_read(line->link, &more), error;
+    uint64_t bytes = promp_link_received(line->link) - before;
 
-    /* A single small frame goes out at once, without a queue. */
-    a->gathering = promp_link_received(line->link) - before > PROMP_FRAME_HEADER + 256;
-    while (read_frame(a, number, line, &error, now))
+    while (read_frame(a, number, line, &bytes, &error, now))
         ;
     uncork(a);
     if (promp_agent_links_get(a, number) != line)

@@ -22,8 +22,7 @@ typedef enum {
 
 typedef struct {
     promp_link_t *link;
-    uint64_t released; /* not told to the link yet */
-    bool writing;      /* epoll looks for room, too */
+    bool writing; /* epoll looks for room, too */
     bool corked;
 } promp_agent_line_t;
 

@@ -158,8 +158,10 @@ promp_agent_session_t *promp_agent_table_session_new(promp_agent_core_t *core, c
         goto err1;
     if (promp_map_put(core->sessions, id, s))
         goto err2;
-    if (!core->lease || lease < core->lease)
+    if (!core->lease || lease < core->lease) {
         core->lease = lease;
+        core->pulse_at = now; /* the keeper must not be more patient than this session */
+    }
     promp_agent_core_due(core, now);
     return s;
 

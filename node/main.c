@@ -15,6 +15,7 @@ static int run_agent(const promp_options_t *options)
     const promp_agent_run_t config = {options->idle, &log};
     promp_error_t error;
 
+    prctl(PR_SET_NAME, "promp-node"); /* it was started as /proc/self/exe */
     if (!promp_agent_run(&config, &error))
         return 0;
     promp_log(&log, PROMP_LOG_ERROR, error.code, "%s", error.text);
