@@ -72,5 +72,6 @@ size_t sim_memory_of(int owner);
 /* --- scenes: one run each; they return when all their checks have passed --- */
 
 void sim_scene_session(sim_t *sim);
+void sim_scene_system(sim_t *sim);
 
 #endif

@@ -9,7 +9,7 @@
 static const struct {
     const char *name;
     void (*run)(sim_t *sim);
-} scenes[] = {{"session", sim_scene_session}};
+} scenes[] = {{"session", sim_scene_session}, {"system", sim_scene_system}};
 #define SCENES (sizeof scenes / sizeof scenes[0])
 
 typedef struct {
