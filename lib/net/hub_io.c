@@ -5,6 +5,8 @@
 
 /* Reads without a pause; then others get the lock. */
 #define READS_AT_ONCE 16
+/* Bytes of small frames that go out in one call. */
+#define GATHER_AT_ONCE (64 * PROMP_KIB)
 
 void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now)
 {
@@ -170,6 +172,8 @@ static bool send_all(promp_hub_t *hub, int64_t now)
             err = promp_link_send(hub->link, &out, NULL, 0, 0);
             some = any = true;
         }
+        if (!err && promp_link_queued(hub->link) >= GATHER_AT_ONCE && !promp_link_wants_write(hub->link))
+            err = promp_link_flush(hub->link);
     }
     promp_err_t last = promp_link_uncork(hub->link);
     if (any)

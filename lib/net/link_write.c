@@ -393,7 +393,8 @@ promp_err_t promp_link_uncork(promp_link_t *link)
 
 bool promp_link_wants_write(const promp_link_t *link)
 {
-    return link->queued > 0 && !link->broken;
+    bool gathers = link->corked && !link->full;
+    return link->queued > 0 && !link->broken && !gathers;
 }
 
 size_t promp_link_queued(const promp_link_t *link)

@@ -1,0 +1,436 @@
+/* Where the local node is, and how it is started: with scripts in its place. */
+#include "local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A folder of this test alone, PROMP_RUNTIME_DIR points into it. */
+static char top[64];
+static char own_path[4096];
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(top, "/tmp/promp-test-XXXXXX");
+    assert_non_null(mkdtemp(top));
+    char base[80];
+    snprintf(base, sizeof base, "%s/run", top);
+    setenv("PROMP_RUNTIME_DIR", base, 1);
+    unsetenv("PROMP_INSTANCE");
+    unsetenv("PROMP_NODE");
+    unsetenv("XDG_RUNTIME_DIR");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", top);
+    return system(command) == 0 ? 0 : -1;
+}
+
+/* Path of name in the test's folder; static, four at a time. */
+static const char *in_top(const char *name)
+{
+    static char paths[4][128];
+    static int turn;
+    char *path = paths[turn = (turn + 1) % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", top, name);
+    return path;
+}
+
+/* --- the folder --- */
+
+static void test_find(void **state)
+{
+    /* Without make a folder that is not there is no node; with it, it is made for us alone and found again. */
+    promp_local_t a, b;
+    struct stat st;
+    (void)state;
+    assert_int_equal(promp_local_find(&a, false, NULL), PROMP_ERR_NODE_GONE);
+    mode_t before = umask(0777); /* must not matter */
+    promp_err_t err = promp_local_find(&a, true, NULL);
+    umask(before);
+    assert_int_equal(err, PROMP_OK);
+    assert_int_equal(stat(in_top("run"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(stat(a.folder, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(strncmp(a.folder, in_top("run/"), strlen(in_top("run/"))), 0);
+    assert_int_equal(strlen(strrchr(a.folder, '/')), 17);
+    assert_string_equal(strrchr(a.socket, '/'), "/socket");
+    assert_string_equal(strrchr(a.lock, '/'), "/lock");
+    assert_string_equal(strrchr(a.log, '/'), "/log");
+    assert_int_equal(promp_local_find(&b, false, NULL), PROMP_OK);
+    assert_string_equal(a.socket, b.socket);
+}
+
+static void test_instance(void **state)
+{
+    /* Another instance name is another folder; an empty one is none. */
+    promp_local_t a, b, c;
+    (void)state;
+    assert_int_equal(promp_local_find(&a, true, NULL), PROMP_OK);
+    setenv("PROMP_INSTANCE", "other", 1);
+    assert_int_equal(promp_local_find(&b, true, NULL), PROMP_OK);
+    assert_string_not_equal(a.folder, b.folder);
+    setenv("PROMP_INSTANCE", "", 1);
+    assert_int_equal(promp_local_find(&c, true, NULL), PROMP_OK);
+    assert_string_equal(a.folder, c.folder);
+}
+
+static void test_which_base(void **state)
+{
+    /* PROMP_RUNTIME_DIR counts before XDG_RUNTIME_DIR, and that before /tmp; a folder of somebody else is passed over. */
+    promp_local_t local;
+    (void)state;
+    setenv("XDG_RUNTIME_DIR", top, 1);
+    assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
+    assert_non_null(strstr(local.folder, in_top("run/")));
+    unsetenv("PROMP_RUNTIME_DIR");
+    assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
+    assert_non_null(strstr(local.folder, in_top("promp/")));
+    const char *const useless[] = {"/does/not/exist", "relative", ""};
+    char expected[64];
+    snprintf(expected, sizeof expected, "/tmp/promp-%u/", (unsigned)geteuid());
+    for (size_t i = 0; i < 3; i++) {
+        setenv("XDG_RUNTIME_DIR", useless[i], 1);
+        promp_err_t err = promp_local_find(&local, false, NULL);
+        assert_true(err == PROMP_ERR_NODE_GONE || strncmp(local.folder, expected, strlen(expected)) == 0);
+    }
+}
+
+static void expect_refused(const char *words)
+{
+    promp_local_t local;
+    promp_error_t error;
+    assert_int_equal(promp_local_find(&local, true, &error), PROMP_ERR_SOCKET_FOLDER);
+    assert_non_null(strstr(error.text, words));
+    assert_int_equal(promp_local_find(&local, false, NULL), PROMP_ERR_SOCKET_FOLDER);
+}
+
+static void test_bad_folder(void **state)
+{
+    /* A folder that is open to others, a symbolic link, a file, somebody else's or a relative path is refused, in words. */
+    (void)state;
+    assert_int_equal(mkdir(in_top("run"), 0700), 0);
+    assert_int_equal(chmod(in_top("run"), 0710), 0);
+    expect_refused("0710");
+    assert_int_equal(rename(in_top("run"), in_top("real")), 0);
+    assert_int_equal(chmod(in_top("real"), 0700), 0);
+    assert_int_equal(symlink(in_top("real"), in_top("run")), 0);
+    expect_refused("not a directory");
+    assert_int_equal(unlink(in_top("run")), 0);
+    assert_int_equal(close(open(in_top("run"), O_CREAT | O_WRONLY, 0700)), 0);
+    expect_refused("not a directory");
+    setenv("PROMP_RUNTIME_DIR", "somewhere", 1);
+    expect_refused("absolute");
+    if (geteuid() == 0) {
+        assert_int_equal(unlink(in_top("run")), 0);
+        assert_int_equal(mkdir(in_top("run"), 0700), 0);
+        assert_int_equal(chown(in_top("run"), 65534, 65534), 0);
+        setenv("PROMP_RUNTIME_DIR", in_top("run"), 1);
+        expect_refused("65534");
+    }
+}
+
+static void test_bad_key_folder(void **state)
+{
+    /* The inner folder is checked as well. */
+    promp_local_t local;
+    (void)state;
+    assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
+    assert_int_equal(chmod(local.folder, 0755), 0);
+    expect_refused("0755");
+}
+
+static void test_long_path(void **state)
+{
+    /* A path that no socket can have is refused with a hint, the longest possible one is not. */
+    promp_local_t local;
+    promp_error_t error;
+    char base[200];
+    size_t length = strlen(top);
+    (void)state;
+    for (size_t most = 60; most < 120; most++) {
+        memset(base, 'x', sizeof base);
+        memcpy(base, top, length);
+        base[length] = '/';
+        base[most] = '\0';
+        setenv("PROMP_RUNTIME_DIR", base, 1);
+        promp_err_t err = promp_local_find(&local, true, &error);
+        if (most + 24 + 4 < 108) {
+            assert_int_equal(err, PROMP_OK);
+            assert_int_equal(strlen(local.socket), most + 24);
+        } else {
+            assert_int_equal(err, PROMP_ERR_SOCKET_PATH);
+            assert_non_null(strstr(error.text, "PROMP_RUNTIME_DIR"));
+        }
+    }
+    char endless[5000];
+    memset(endless, 'y', sizeof endless);
+    endless[0] = '/';
+    endless[sizeof endless - 1] = '\0';
+    setenv("PROMP_RUNTIME_DIR", endless, 1);
+    assert_int_equal(promp_local_find(&local, true, &error), PROMP_ERR_SOCKET_PATH);
+    int fd;
+    assert_int_equal(promp_local_open(endless, &fd, &error), PROMP_ERR_SOCKET_PATH);
+    assert_int_equal(fd, -1);
+}
+
+/* --- connecting --- */
+
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_true(strlen(path) < sizeof address.sun_path);
+    memcpy(address.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static void test_open(void **state)
+{
+    /* A listening socket of ours is connected to, without inheritance and blocking; a dead or missing one is no node. */
+    promp_local_t local;
+    int fd;
+    (void)state;
+    assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
+    assert_int_equal(promp_local_open(local.socket, &fd, NULL), PROMP_ERR_NODE_GONE);
+    int listener = listen_at(local.socket);
+    assert_int_equal(promp_local_open(local.socket, &fd, NULL), PROMP_OK);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    close(fd);
+    int more[8], count = 0;
+    promp_err_t err = PROMP_OK;
+    while (!err && count < 8)
+        err = promp_local_open(local.socket, &more[count++], NULL);
+    assert_int_equal(err, PROMP_ERR_NODE_TIMEOUT); /* nobody accepts */
+    promp_error_t error;
+    assert_int_equal(promp_local_connect(&local, NULL, false, 30, &fd, &error), PROMP_ERR_NODE_TIMEOUT);
+    while (count-- > 1)
+        close(more[count - 1]);
+    close(listener);
+    assert_int_equal(promp_local_open(local.socket, &fd, NULL), PROMP_ERR_NODE_GONE);
+    assert_int_equal(promp_local_connect(&local, NULL, false, 30, &fd, &error), PROMP_ERR_NODE_GONE);
+}
+
+static void test_foreign(void **state)
+{
+    /* A socket on which another user listens is refused. */
+    promp_local_t local;
+    promp_error_t error;
+    int fd, ready[2], status;
+    char byte;
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
+    assert_int_equal(chmod(top, 0777) | chmod(in_top("run"), 0777) | chmod(local.folder, 0777), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (setuid(65534))
+            _exit(1);
+        listen_at(local.socket);
+        close(ready[0]);
+        if (write(ready[1], "x", 1) == 1)
+            pause();
+        _exit(0);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    promp_err_t err = promp_local_connect(&local, NULL, true, 1000, &fd, &error);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    assert_int_equal(err, PROMP_ERR_FOREIGN_USER);
+    assert_non_null(strstr(error.text, "65534"));
+}
+
+/* --- starting --- */
+
+/* A program in the place of promp-node. */
+static const char *script(const char *text)
+{
+    const char *path = in_top("node-script");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "#!/bin/sh\n%s\n", text);
+    fclose(file);
+    assert_int_equal(chmod(path, 0700), 0);
+    return path;
+}
+
+static promp_err_t start(const char *program, int timeout, promp_error_t *error)
+{
+    promp_local_t local;
+    int fd;
+    assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
+    promp_err_t err = promp_local_connect(&local, program, true, timeout, &fd, error);
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+static void no_child_left(void)
+{
+    int status;
+    assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void test_start(void **state)
+{
+    /* The program is called detached with a clean environment of descriptors and signals; what it serves is connected to. */
+    promp_local_t local;
+    promp_error_t error;
+    char text[6000];
+    (void)state;
+    assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
+    snprintf(
+        text, sizeof text,
+        "in=$(readlink /proc/$$/fd/0); out=$(readlink /proc/$$/fd/1); fds=$(ls /proc/$$/fd | tr '\\n' ' ')\n"
+        "ignored=$(grep SigIgn /proc/$$/status); blocked=$(grep SigBlk /proc/$$/status)\n"
+        "echo \"$* $in $out $ignored $blocked $fds\" >%s/seen\n"
+        "%s --serve %s 2>/dev/null &\n"
+        "while [ ! -e %s.up ]; do :; done; exit 0",
+        top, own_path, local.socket, local.socket);
+    int leak = open("/dev/null", O_RDONLY); /* not close-on-exec */
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    sigaction(SIGINT, &ignore, &before);
+    sigset_t mask, old;
+    sigfillset(&mask);
+    pthread_sigmask(SIG_SETMASK, &mask, &old);
+    promp_err_t err = start(script(text), 15000, &error);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sigaction(SIGINT, &before, NULL);
+    close(leak);
+    assert_int_equal(err, PROMP_OK);
+    no_child_left();
+
+    char seen[512] = "";
+    FILE *file = fopen(in_top("seen"), "r");
+    assert_non_null(file);
+    size_t size = fread(seen, 1, sizeof seen - 1, file);
+    fclose(file);
+    assert_true(size > 0);
+    assert_non_null(strstr(seen, "--local --detach /dev/null /dev/null SigIgn:"));
+    assert_non_null(strstr(seen, "SigBlk:\t0000000000000000"));
+    unsigned long long ignored = strtoull(strstr(seen, "SigIgn:") + 7, NULL, 16);
+    assert_int_equal(ignored & 0x7fffffff, 0); /* above are those that libc keeps for itself */
+    char descriptor[16];
+    snprintf(descriptor, sizeof descriptor, " %d ", leak);
+    assert_true(leak == 10 || leak == 255 || !strstr(seen, descriptor)); /* the shell's own are 10 or 255 */
+}
+
+static void test_start_fails(void **state)
+{
+    /* What a failing node says, or else how it ended, is in the error. */
+    promp_error_t error;
+    (void)state;
+    assert_int_equal(start(script("echo 'no room in here' >&2; exit 4"), 5000, &error), PROMP_ERR_NODE_START);
+    assert_non_null(strstr(error.text, "no room in here"));
+    assert_null(strchr(error.text, '\n'));
+    assert_int_equal(start(script("exit 4"), 5000, &error), PROMP_ERR_NODE_START);
+    assert_non_null(strstr(error.text, "status 4"));
+    assert_int_equal(start(script("kill -9 $$"), 5000, &error), PROMP_ERR_NODE_START);
+    assert_non_null(strstr(error.text, "signal 9"));
+    assert_int_equal(start(script("yes | head -c 200000 >&2; exit 1"), 5000, &error), PROMP_ERR_NODE_START);
+    assert_int_equal(start(script("exit 0"), 5000, &error),
+                     PROMP_ERR_NODE_GONE); /* said yes, served nothing */
+    no_child_left();
+}
+
+static void test_start_slow(void **state)
+{
+    /* A node that is not ready in time is told so, and no child is left. */
+    promp_error_t error;
+    (void)state;
+    int64_t begin = promp_clock_ms();
+    assert_int_equal(start(script("exec sleep 60"), 100, &error), PROMP_ERR_NODE_TIMEOUT);
+    assert_in_range(promp_clock_ms() - begin, 100, 10000);
+    no_child_left();
+}
+
+static void test_no_program(void **state)
+{
+    /* A missing program, one that is no program and one that may not be executed are told with their names. */
+    promp_error_t error;
+    (void)state;
+    assert_int_equal(start("/does/not/exist", 1000, &error), PROMP_ERR_NODE_PROGRAM);
+    assert_non_null(strstr(error.text, "/does/not/exist"));
+    assert_int_equal(error.system, ENOENT);
+    assert_int_equal(start(top, 1000, &error), PROMP_ERR_NODE_PROGRAM);
+    const char *path = script("exit 0");
+    assert_int_equal(chmod(path, 0600), 0);
+    setenv("PROMP_NODE", path, 1);
+    assert_int_equal(start(NULL, 1000, &error), PROMP_ERR_NODE_PROGRAM);
+    assert_non_null(strstr(error.text, path));
+    no_child_left();
+}
+
+static void test_sigchld_ignored(void **state)
+{
+    /* A host that ignores SIGCHLD takes the exit status away: whether the node runs is then seen by connecting. */
+    promp_error_t error;
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    (void)state;
+    sigaction(SIGCHLD, &ignore, &before);
+    promp_err_t err = start(script("exit 4"), 5000, &error);
+    sigaction(SIGCHLD, &before, NULL);
+    assert_int_equal(err, PROMP_ERR_NODE_GONE);
+}
+
+/* What test_start's script leaves behind: a node that takes one connection. */
+static int serve(const char *path)
+{
+    char up[128];
+    int listener = listen_at(path);
+    alarm(60);
+    snprintf(up, sizeof up, "%s.up", path);
+    close(open(up, O_CREAT | O_WRONLY, 0600));
+    return accept(listener, NULL, NULL) < 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--serve") == 0)
+        return serve(argv[2]);
+    if (!realpath("/proc/self/exe", own_path))
+        return 1;
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_find),
+        TEST(test_instance),
+        TEST(test_which_base),
+        TEST(test_bad_folder),
+        TEST(test_bad_key_folder),
+        TEST(test_long_path),
+        TEST(test_open),
+        TEST(test_foreign),
+        TEST(test_start),
+        TEST(test_start_fails),
+        TEST(test_start_slow),
+        TEST(test_no_program),
+        TEST(test_sigchld_ignored),
+    };
+    return cmocka_run_group_tests_name("local", tests, NULL, NULL);
+}
