@@ -51,6 +51,7 @@ promp_worker_t *promp_worker_open(promp_error_t *error)
     }
     if (promp_worker_mark_make(worker, error))
         goto err2;
+    worker->pid = (uint32_t)getpid();
     setvbuf(stdout, NULL, _IOLBF, 0);
     const promp_hub_config_t config = {.worker = true, .fd = fds.link, .lifeline = fds.lifeline};
     fds.link = fds.lifeline = -1; /* the hub has them, also on failure */
@@ -89,7 +90,7 @@ promp_err_t promp_worker_ready(promp_worker_t *worker)
     if (promp_worker_forked(worker))
         return PROMP_ERR_FORKED;
     promp_hub_lock(worker->hub);
-    promp_err_t err = promp_worker_core_ready(worker->core, (uint32_t)getpid());
+    promp_err_t err = promp_worker_core_ready(worker->core, worker->pid);
     promp_hub_unlock(worker->hub);
     return err;
 }
@@ -99,7 +100,7 @@ static promp_err_t wait_for_work(promp_worker_t *worker, int timeout)
 {
     if (promp_worker_core_running(worker->core))
         return PROMP_ERR_STATE;
-    promp_err_t err = promp_worker_core_ready(worker->core, (uint32_t)getpid());
+    promp_err_t err = promp_worker_core_ready(worker->core, worker->pid);
     if (!err && !has_work(worker)) {
         int64_t deadline = timeout < 0 ? PROMP_NEVER : promp_clock_ms() + timeout;
         err = promp_hub_wait(worker->hub, has_work, worker, deadline);
