@@ -59,7 +59,7 @@ PROMP_EXPORT promp_err_t promp_value_insert(promp_value_t *dict, promp_value_t *
 PROMP_EXPORT void promp_value_free(promp_value_t **value);
 
 PROMP_EXPORT promp_value_type_t promp_value_type(const promp_value_t *value);
-/* Each gives the zero of its type when the value is of another one. */
+/* NULL reads as a NONE. Each gives the zero of its type when the value is of another one. */
 PROMP_EXPORT bool promp_value_as_bool(const promp_value_t *value);
 PROMP_EXPORT int64_t promp_value_as_int(const promp_value_t *value);
 PROMP_EXPORT double promp_value_as_float(const promp_value_t *value); /* also of an INT */

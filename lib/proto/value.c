@@ -113,31 +113,31 @@ void promp_value_free(promp_value_t **value)
 
 promp_value_type_t promp_value_type(const promp_value_t *value)
 {
-    return (promp_value_type_t)value->type;
+    return value ? (promp_value_type_t)value->type : PROMP_VALUE_NONE;
 }
 
 bool promp_value_as_bool(const promp_value_t *value)
 {
-    return value->type == PROMP_VALUE_BOOL && value->truth;
+    return promp_value_type(value) == PROMP_VALUE_BOOL && value->truth;
 }
 
 int64_t promp_value_as_int(const promp_value_t *value)
 {
-    return value->type == PROMP_VALUE_INT ? value->integer : 0;
+    return promp_value_type(value) == PROMP_VALUE_INT ? value->integer : 0;
 }
 
 double promp_value_as_float(const promp_value_t *value)
 {
-    if (value->type == PROMP_VALUE_INT)
+    if (promp_value_type(value) == PROMP_VALUE_INT)
         return (double)value->integer;
-    return value->type == PROMP_VALUE_FLOAT ? value->real : 0.0;
+    return promp_value_type(value) == PROMP_VALUE_FLOAT ? value->real : 0.0;
 }
 
 const uint8_t *promp_value_data(const promp_value_t *value, size_t *size)
 {
     static const uint8_t empty[1];
-    bool has = value->type == PROMP_VALUE_BYTES || value->type == PROMP_VALUE_STR ||
-               value->type == PROMP_VALUE_BIGINT;
+    bool has = promp_value_type(value) == PROMP_VALUE_BYTES || promp_value_type(value) == PROMP_VALUE_STR ||
+               promp_value_type(value) == PROMP_VALUE_BIGINT;
 
     *size = has ? value->size : 0;
     return *size ? value->bytes : empty;
@@ -145,12 +145,16 @@ const uint8_t *promp_value_data(const promp_value_t *value, size_t *size)
 
 bool promp_value_is_negative(const promp_value_t *value)
 {
-    return value->type == PROMP_VALUE_INT ? value->integer < 0 : value->negative;
+    if (promp_value_type(value) == PROMP_VALUE_INT)
+        return value->integer < 0;
+    return promp_value_type(value) == PROMP_VALUE_BIGINT && value->negative;
 }
 
 size_t promp_value_count(const promp_value_t *value)
 {
-    return value->type == PROMP_VALUE_LIST || value->type == PROMP_VALUE_DICT ? value->size : 0;
+    return promp_value_type(value) == PROMP_VALUE_LIST || promp_value_type(value) == PROMP_VALUE_DICT
+               ? value->size
+               : 0;
 }
 
 const promp_value_t *promp_value_at(const promp_value_t *value, size_t index)
@@ -162,12 +166,12 @@ const promp_value_t *promp_value_at(const promp_value_t *value, size_t index)
 
 const promp_value_t *promp_value_key_at(const promp_value_t *dict, size_t index)
 {
-    return dict->type == PROMP_VALUE_DICT && index < dict->size ? &dict->item[2 * index] : NULL;
+    return promp_value_type(dict) == PROMP_VALUE_DICT && index < dict->size ? &dict->item[2 * index] : NULL;
 }
 
 const promp_value_t *promp_value_find(const promp_value_t *dict, const char *key)
 {
-    if (dict->type != PROMP_VALUE_DICT)
+    if (promp_value_type(dict) != PROMP_VALUE_DICT)
         return NULL;
     promp_value_t name = {.type = PROMP_VALUE_STR, .bytes = (uint8_t *)key, .size = strlen(key)};
     return promp_value_dict_find(dict, &name);
