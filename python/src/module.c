@@ -1,0 +1,123 @@
+/* Pro._promp: libpromp for Python. Pro.MP is the interface; what is here is not meant for users. */
+#include "pyvalue.h"
+#include "pyworker.h"
+#include "state.h"
+
+static PyObject *worker_open(PyObject *module, PyObject *unused)
+{
+    (void)unused;
+    return promp_pyworker_open(module);
+}
+
+/* encode(value) -> bytes, decode(bytes) -> value: what travels, for tests and for the start of a worker. */
+static PyObject *encode(PyObject *module, PyObject *value)
+{
+    promp_pyvalue_t encoded;
+    if (promp_pyvalue_encode(promp_state_of_module(module), value, &encoded) < 0)
+        return NULL;
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)encoded.data, (Py_ssize_t)encoded.size);
+    promp_pyvalue_free(&encoded);
+    return bytes;
+}
+
+static PyObject *decode(PyObject *module, PyObject *args)
+{
+    Py_buffer data;
+    if (!PyArg_ParseTuple(args, "y*:decode", &data))
+        return NULL;
+    PyObject *value = promp_pyvalue_decode(promp_state_of_module(module), data.buf, (size_t)data.len);
+    PyBuffer_Release(&data);
+    return value;
+}
+
+static PyMethodDef functions[] = {
+    {"worker_open", worker_open, METH_NOARGS, NULL},
+    {"encode", encode, METH_O, NULL},
+    {"decode", decode, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int add_number(PyObject *module, const char *name, unsigned long long value)
+{
+    PyObject *number = PyLong_FromUnsignedLongLong(value);
+    int result = number ? PyModule_AddObjectRef(module, name, number) : -1;
+    Py_XDECREF(number);
+    return result;
+}
+
+static int add_numbers(PyObject *module)
+{
+    static const struct {
+        const char *name;
+        unsigned long long value;
+    } numbers[] = {
+        {"WORKER_INVALID", PROMP_WORKER_INVALID}, {"WORKER_ANY", PROMP_WORKER_ANY},
+        {"WORKER_ALL", PROMP_WORKER_ALL},         {"MESSAGE_INVALID", PROMP_MESSAGE_INVALID},
+        {"MESSAGE_MAX", PROMP_MESSAGE_MAX},       {"OPT_REDIRECT", PROMP_OPT_REDIRECT},
+        {"OPT_ATOMIC", PROMP_OPT_ATOMIC},         {"TASK_CODE", PROMP_TASK_CODE},
+        {"TASK_FUNCTION", PROMP_TASK_FUNCTION},   {"TASK_TEST", PROMP_TASK_TEST},
+        {"TASK_TEST_BOX", PROMP_TASK_TEST_BOX},   {"TASK_NATIVE", PROMP_TASK_NATIVE},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (add_number(module, numbers[i].name, numbers[i].value) < 0)
+            return -1;
+    return 0;
+}
+
+static int exec_module(PyObject *module)
+{
+    promp_state_t *state = promp_state_of_module(module);
+    state->to_bytes = PyObject_GetAttrString((PyObject *)&PyLong_Type, "to_bytes");
+    state->from_bytes = PyObject_GetAttrString((PyObject *)&PyLong_Type, "from_bytes");
+    state->error = PyErr_NewExceptionWithDoc(
+        "Pro.MP.ProMPError", "What promp refused or lost: attributes number, name; the text is the message.",
+        PyExc_RuntimeError, NULL);
+    if (!state->to_bytes || !state->from_bytes || !state->error)
+        return -1;
+    if (PyModule_AddObjectRef(module, "ProMPError", state->error) < 0 || add_numbers(module) < 0)
+        return -1;
+    if (promp_manager_type_add(module, state) < 0 || promp_worker_type_add(module, state) < 0)
+        return -1;
+    return promp_task_type_add(module, state);
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg)
+{
+    promp_state_t *state = promp_state_of_module(module);
+    Py_VISIT(state->error);
+    Py_VISIT(state->manager);
+    Py_VISIT(state->worker);
+    Py_VISIT(state->task);
+    Py_VISIT(state->to_bytes);
+    Py_VISIT(state->from_bytes);
+    return 0;
+}
+
+static int clear(PyObject *module)
+{
+    promp_state_t *state = promp_state_of_module(module);
+    Py_CLEAR(state->error);
+    Py_CLEAR(state->manager);
+    Py_CLEAR(state->worker);
+    Py_CLEAR(state->task);
+    Py_CLEAR(state->to_bytes);
+    Py_CLEAR(state->from_bytes);
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, exec_module},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,           .m_name = "Pro._promp", .m_doc = "libpromp for Python; use Pro.MP.",
+    .m_size = sizeof(promp_state_t), .m_methods = functions, .m_slots = slots,
+    .m_traverse = traverse,          .m_clear = clear,
+};
+
+PyMODINIT_FUNC PyInit__promp(void);
+PyMODINIT_FUNC PyInit__promp(void)
+{
+    return PyModuleDef_Init(&definition);
+}

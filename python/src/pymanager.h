@@ -1,0 +1,54 @@
+/* pymanager.h - Pro._promp.Manager: the calls of promp_manager_* for Pro.MP.ProManager. GIL held, let go while waiting. */
+#ifndef PROMP_PYTHON_PYMANAGER_H
+#define PROMP_PYTHON_PYMANAGER_H
+
+#include "state.h"
+
+typedef struct {
+    PyObject_HEAD promp_state_t *state;
+    promp_manager_t *manager; /* NULL: closed */
+    PyObject *module;         /* keeps state alive */
+    PyObject *output;         /* called with (worker, stream, bytes), or NULL */
+    PyObject *waits;          /* dict: worker -> object with progress(i), msg(s), wasAborted() */
+    PyObject *pending[3];     /* exception raised by a call-back, to be raised by the call that led to it */
+} promp_pymanager_t;
+
+/* The manager of self, or NULL with RuntimeError when it is closed. */
+promp_manager_t *promp_pymanager_get(promp_pymanager_t *self);
+/* NULL with the exception for the manager's last error. */
+PyObject *promp_pymanager_raise(promp_pymanager_t *self, promp_err_t error);
+
+/* Methods by subject, joined to one table in pymanager.c. */
+#define PROMP_PYMANAGER_METHOD(name) PyObject *promp_pymanager_##name(promp_pymanager_t *self, PyObject *args)
+PROMP_PYMANAGER_METHOD(start);
+PROMP_PYMANAGER_METHOD(stop);
+PROMP_PYMANAGER_METHOD(task);
+PROMP_PYMANAGER_METHOD(abort_async);
+PROMP_PYMANAGER_METHOD(send);
+PROMP_PYMANAGER_METHOD(receive);
+PROMP_PYMANAGER_METHOD(has_message);
+PROMP_PYMANAGER_METHOD(wait_message);
+PROMP_PYMANAGER_METHOD(has_results);
+PROMP_PYMANAGER_METHOD(take_result);
+PROMP_PYMANAGER_METHOD(has_errors);
+PROMP_PYMANAGER_METHOD(take_error);
+PROMP_PYMANAGER_METHOD(process);
+PROMP_PYMANAGER_METHOD(wait);
+PROMP_PYMANAGER_METHOD(fileno);
+PROMP_PYMANAGER_METHOD(worker_exit);
+PROMP_PYMANAGER_METHOD(set_wait);
+PROMP_PYMANAGER_METHOD(set_options);
+PROMP_PYMANAGER_METHOD(options);
+PROMP_PYMANAGER_METHOD(set_timeout);
+PROMP_PYMANAGER_METHOD(timeout);
+PROMP_PYMANAGER_METHOD(level);
+PROMP_PYMANAGER_METHOD(is_busy);
+PROMP_PYMANAGER_METHOD(worker_alive);
+PROMP_PYMANAGER_METHOD(worker_busy);
+PROMP_PYMANAGER_METHOD(worker_ready);
+PROMP_PYMANAGER_METHOD(workers_alive);
+PROMP_PYMANAGER_METHOD(workers_busy);
+PROMP_PYMANAGER_METHOD(worker_pid);
+PROMP_PYMANAGER_METHOD(last_error);
+
+#endif

@@ -1,0 +1,276 @@
+/* Pro._promp.Worker: the calls of promp_worker_* for Pro.MP.ProWorker and for the worker's main loop. */
+#include "pyvalue.h"
+#include "state.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "pyworker.h"
+
+promp_worker_t *promp_worker_of(promp_state_t *state, PyObject *object)
+{
+    if (!PyObject_TypeCheck(object, state->worker)) {
+        PyErr_SetString(PyExc_TypeError, "not a worker");
+        return NULL;
+    }
+    return promp_pyworker_get((promp_pyworker_t *)object);
+}
+
+promp_worker_t *promp_pyworker_get(promp_pyworker_t *self)
+{
+    if (!self->worker)
+        PyErr_SetString(PyExc_RuntimeError, "the worker is closed");
+    return self->worker;
+}
+
+/* Runs in the thread that drives the link, without the GIL: only a signal to the main thread. */
+static void on_interrupt(void *arg, uint64_t task)
+{
+    promp_pyworker_t *self = arg;
+    atomic_store(&self->interrupted, task);
+    pthread_kill(self->main, SIGINT);
+}
+
+PyObject *promp_pyworker_open(PyObject *module)
+{
+    promp_state_t *state = promp_state_of_module(module);
+    promp_error_t error = {0};
+    promp_worker_t *worker;
+    Py_BEGIN_ALLOW_THREADS worker = promp_worker_open(&error);
+    Py_END_ALLOW_THREADS if (!worker) return promp_state_raise(state, error.code, error.text);
+    promp_pyworker_t *self = (promp_pyworker_t *)PyType_GenericAlloc(state->worker, 0);
+    if (!self) {
+        promp_worker_close(&worker);
+        return NULL;
+    }
+    self->state = state;
+    self->worker = worker;
+    self->main = pthread_self();
+    promp_worker_on_interrupt(worker, on_interrupt, self);
+    return (PyObject *)self;
+}
+
+static PyObject *refuse_error(promp_pyworker_t *self, promp_err_t error)
+{
+    return promp_state_raise(self->state, error, NULL);
+}
+
+/* next() -> Task, or None when the worker shall end. Signals are looked at between slices. */
+static PyObject *worker_next(promp_pyworker_t *self, PyObject *unused)
+{
+    (void)unused;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker)
+        return NULL;
+    for (;;) {
+        promp_task_t *task = NULL;
+        promp_err_t error;
+        Py_BEGIN_ALLOW_THREADS error = promp_worker_next(worker, -1, &task);
+        Py_END_ALLOW_THREADS if (error == PROMP_OK) return promp_pytask_new(self, task);
+        if (error == PROMP_ERR_CLOSED)
+            Py_RETURN_NONE;
+        if (PyErr_CheckSignals() < 0)
+            return NULL;
+        if (error != PROMP_ERR_STATE && error != PROMP_ERR_TIMEOUT)
+            return refuse_error(self, error);
+    }
+}
+
+/* interrupted() -> number of the task that an interrupt was meant for, 0: none so far */
+static PyObject *worker_interrupted(promp_pyworker_t *self, PyObject *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(atomic_load(&self->interrupted));
+}
+
+static PyObject *worker_close(promp_pyworker_t *self, PyObject *unused)
+{
+    (void)unused;
+    promp_worker_t *worker = self->worker;
+    self->worker = NULL;
+    Py_BEGIN_ALLOW_THREADS promp_worker_close(&worker);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+}
+
+/* print(stream, text): lone surrogates travel as '?', output never fails for what it holds. */
+static PyObject *worker_print(promp_pyworker_t *self, PyObject *args)
+{
+    int stream;
+    PyObject *text, *encoded = NULL;
+    Py_ssize_t size;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker || !PyArg_ParseTuple(args, "iU:print", &stream, &text))
+        return NULL;
+    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    if (!data) {
+        PyErr_Clear();
+        encoded = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+        if (!encoded || PyBytes_AsStringAndSize(encoded, (char **)&data, &size) < 0) {
+            Py_XDECREF(encoded);
+            return NULL;
+        }
+    }
+    promp_err_t error;
+    Py_BEGIN_ALLOW_THREADS error = promp_worker_print(worker, stream, data, (size_t)size);
+    Py_END_ALLOW_THREADS Py_XDECREF(encoded);
+    if (PyErr_CheckSignals() < 0)
+        return NULL;
+    if (error == PROMP_ERR_MEMORY)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static PyObject *worker_send(promp_pyworker_t *self, PyObject *args)
+{
+    unsigned id;
+    Py_buffer data;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker || !PyArg_ParseTuple(args, "Iy*:send", &id, &data))
+        return NULL;
+    promp_err_t error;
+    Py_BEGIN_ALLOW_THREADS error = promp_worker_send(worker, id, data.buf, (size_t)data.len);
+    Py_END_ALLOW_THREADS PyBuffer_Release(&data);
+    if (error == PROMP_ERR_MEMORY)
+        return PyErr_NoMemory();
+    return PyBool_FromLong(error == PROMP_OK);
+}
+
+static PyObject *worker_receive(promp_pyworker_t *self, PyObject *unused)
+{
+    (void)unused;
+    promp_message_user_t message;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker)
+        return NULL;
+    if (!promp_worker_receive(worker, &message))
+        Py_RETURN_NONE;
+    PyObject *made = Py_BuildValue("Iy#", (unsigned)message.id,
+                                   message.data ? (const char *)message.data : "", (Py_ssize_t)message.size);
+    promp_message_user_free(&message);
+    return made;
+}
+
+static long long now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static PyObject *worker_wait_message(promp_pyworker_t *self, PyObject *args)
+{
+    int timeout;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker || !PyArg_ParseTuple(args, "i:wait_message", &timeout))
+        return NULL;
+    long long deadline = timeout < 0 ? -1 : now_ms() + timeout;
+    for (;;) {
+        long long left = deadline < 0 ? PROMP_PY_SLICE : deadline - now_ms();
+        int slice = left < 0 ? 0 : left > PROMP_PY_SLICE ? PROMP_PY_SLICE : (int)left;
+        promp_err_t error;
+        Py_BEGIN_ALLOW_THREADS error = promp_worker_wait_message(worker, slice);
+        Py_END_ALLOW_THREADS if (error == PROMP_OK) Py_RETURN_TRUE;
+        if (PyErr_CheckSignals() < 0)
+            return NULL;
+        if (error != PROMP_ERR_TIMEOUT && error != PROMP_ERR_STATE)
+            Py_RETURN_FALSE; /* stop or abort came */
+        if (deadline >= 0 && now_ms() >= deadline)
+            Py_RETURN_FALSE;
+    }
+}
+
+#define QUERY(name, make)                                                                                    \
+    static PyObject *worker_##name(promp_pyworker_t *self, PyObject *unused)                                 \
+    {                                                                                                        \
+        (void)unused;                                                                                        \
+        promp_worker_t *worker = promp_pyworker_get(self);                                                   \
+        return worker ? make(promp_worker_##name(worker)) : NULL;                                            \
+    }
+QUERY(id, PyLong_FromUnsignedLong)
+QUERY(level, PyLong_FromUnsignedLong)
+QUERY(options, PyLong_FromUnsignedLong)
+QUERY(timeout, PyLong_FromLong)
+QUERY(is_busy, PyBool_FromLong)
+QUERY(stopped, PyBool_FromLong)
+QUERY(aborted, PyBool_FromLong)
+QUERY(has_message, PyBool_FromLong)
+QUERY(address, PyUnicode_DecodeFSDefault)
+
+static PyObject *worker_extra(promp_pyworker_t *self, PyObject *unused)
+{
+    (void)unused;
+    size_t size;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker)
+        return NULL;
+    const uint8_t *data = promp_worker_extra(worker, &size);
+    return size ? promp_pyvalue_decode(self->state, data, size) : Py_NewRef(Py_None);
+}
+
+static PyObject *worker_progress(promp_pyworker_t *self, PyObject *args)
+{
+    int value;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker || !PyArg_ParseTuple(args, "i:progress", &value))
+        return NULL;
+    promp_err_t error = promp_worker_progress(worker, value);
+    return error == PROMP_ERR_MEMORY ? PyErr_NoMemory() : Py_NewRef(Py_None);
+}
+
+static PyObject *worker_text(promp_pyworker_t *self, PyObject *args)
+{
+    const char *text;
+    promp_worker_t *worker = promp_pyworker_get(self);
+    if (!worker || !PyArg_ParseTuple(args, "s:text", &text))
+        return NULL;
+    promp_err_t error = promp_worker_text(worker, text);
+    return error == PROMP_ERR_MEMORY ? PyErr_NoMemory() : Py_NewRef(Py_None);
+}
+
+static void worker_dealloc(promp_pyworker_t *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    promp_worker_t *worker = self->worker;
+    self->worker = NULL;
+    Py_BEGIN_ALLOW_THREADS promp_worker_close(&worker);
+    Py_END_ALLOW_THREADS((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+#define ROW(name, flags)                                                                                     \
+    {                                                                                                        \
+#name, (PyCFunction)worker_##name, flags, NULL                                                       \
+    }
+    ROW(next, METH_NOARGS),        ROW(interrupted, METH_NOARGS),   ROW(close, METH_NOARGS),
+    ROW(print, METH_VARARGS),      ROW(send, METH_VARARGS),         ROW(receive, METH_NOARGS),
+    ROW(has_message, METH_NOARGS), ROW(wait_message, METH_VARARGS), ROW(id, METH_NOARGS),
+    ROW(level, METH_NOARGS),       ROW(options, METH_NOARGS),       ROW(timeout, METH_NOARGS),
+    ROW(is_busy, METH_NOARGS),     ROW(stopped, METH_NOARGS),       ROW(aborted, METH_NOARGS),
+    ROW(address, METH_NOARGS),     ROW(extra, METH_NOARGS),         ROW(progress, METH_VARARGS),
+    ROW(text, METH_VARARGS),
+#undef ROW
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, worker_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_doc, "The calls of libpromp's worker; see Pro.MP.ProWorker."},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "Pro._promp.Worker",
+    .basicsize = sizeof(promp_pyworker_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = slots,
+};
+
+int promp_worker_type_add(PyObject *module, promp_state_t *state)
+{
+    state->worker = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    return state->worker ? PyModule_AddType(module, state->worker) : -1;
+}
