@@ -101,7 +101,8 @@ static void wait_for(world_t *world, bool (*done)(world_t *world), int64_t most,
 
 static bool no_orphans(world_t *world)
 {
-    return living(world, PROC_WORKER) == 0 && world->strays == 0;
+    /* What has left its worker's process group only the keeper finds. */
+    return living(world, PROC_WORKER) == 0 && (world->strays == 0 || !world->keeper);
 }
 
 static bool no_managers(world_t *world)

@@ -115,12 +115,15 @@ static void do_effect(proc_t *proc, const promp_agent_effect_t *e)
     }
 }
 
-static void do_effects(proc_t *proc)
+/* True when there were any. */
+static bool do_effects(proc_t *proc)
 {
     agent_t *agent = proc->body;
     promp_agent_effect_t effect;
-    while (!proc->dead && promp_agent_core_next(agent->core, &effect))
+    bool any = false;
+    for (; !proc->dead && promp_agent_core_next(agent->core, &effect); any = true)
         do_effect(proc, &effect);
+    return any;
 }
 
 static void read_keeper(proc_t *proc)
@@ -210,24 +213,21 @@ static void turn(proc_t *proc)
     if (!proc->dead && agent->stop) {
         agent->stop = false;
         promp_agent_core_stop(agent->core, sim->now);
+        do_effects(proc);
     }
     look_at_owners(proc);
     accept_all(proc);
     uint32_t first = (uint32_t)sim_below(sim, AGENT_LINKS);
     for (uint32_t i = 0; i < AGENT_LINKS && !proc->dead; i++)
         read_link(proc, (first + i) % AGENT_LINKS);
+    int64_t next = sim->now;
     for (int rounds = 0; !proc->dead; rounds++) {
-        do_effects(proc);
-        if (proc->dead)
-            return;
-        int64_t next = promp_agent_core_tick(agent->core, sim->now);
-        do_effects(proc);
+        next = promp_agent_core_tick(agent->core, sim->now);
+        if (!do_effects(proc) && next > sim->now)
+            break;
         sim_check(sim, rounds < 20);
-        if (!proc->dead && next > sim->now) {
-            proc_wake_at(proc, next);
-            return;
-        }
     }
+    proc_wake_at(proc, next);
 }
 
 void agent_turn(proc_t *proc)

@@ -94,51 +94,63 @@ static void to_agent(proc_t *proc, const promp_keeper_effect_t *e)
     pipe_send(keeper->link, 0, packet);
 }
 
-static void do_effects(proc_t *proc)
+static void collect(proc_t *proc, uint32_t number)
+{
+    static const char tail[] = "last words\n";
+    keeper_t *keeper = proc->body;
+    keeper->workers[number] = NULL;
+    promp_slice_t words = promp_slice(tail, sim_chance(proc->world->sim, 300) ? sizeof tail - 1 : 0);
+    promp_keeper_core_collected(keeper->core, number, words);
+}
+
+static void do_effect(proc_t *proc, const promp_keeper_effect_t *e)
 {
     keeper_t *keeper = proc->body;
-    world_t *world = proc->world;
-    promp_keeper_effect_t e;
-    while (!proc->dead && promp_keeper_core_next(keeper->core, &e)) {
-        switch (e.kind) {
-        case PROMP_KEEPER_START_AGENT:
-            start_agent(proc);
-            break;
-        case PROMP_KEEPER_KILL_AGENT:
-            proc_kill(keeper->agent, 9, 0);
-            break;
-        case PROMP_KEEPER_STOP_AGENT:
-            ((agent_t *)keeper->agent->body)->stop = true;
-            proc_stir(keeper->agent);
-            break;
-        case PROMP_KEEPER_SPAWN:
-            spawn(proc, e.worker);
-            break;
-        case PROMP_KEEPER_RELINK:
-            relink(keeper, e.worker);
-            break;
-        case PROMP_KEEPER_SLAY:
-            if (keeper->workers[e.worker])
-                proc_kill(keeper->workers[e.worker], 9, 0);
-            break;
-        case PROMP_KEEPER_SWEEP:
-            sweep(proc);
-            break;
-        case PROMP_KEEPER_COLLECT: {
-            static const char tail[] = "last words\n";
-            keeper->workers[e.worker] = NULL;
-            promp_keeper_core_collected(keeper->core, e.worker,
-                                        promp_slice(tail, sim_chance(world->sim, 300) ? sizeof tail - 1 : 0));
-            break;
-        }
-        case PROMP_KEEPER_TO_AGENT:
-            to_agent(proc, &e);
-            break;
-        case PROMP_KEEPER_END:
-            proc_kill(proc, 0, 0);
-            return;
-        }
+    switch (e->kind) {
+    case PROMP_KEEPER_START_AGENT:
+        start_agent(proc);
+        break;
+    case PROMP_KEEPER_KILL_AGENT:
+        proc_kill(keeper->agent, 9, 0);
+        break;
+    case PROMP_KEEPER_STOP_AGENT:
+        ((agent_t *)keeper->agent->body)->stop = true;
+        proc_stir(keeper->agent);
+        break;
+    case PROMP_KEEPER_SPAWN:
+        spawn(proc, e->worker);
+        break;
+    case PROMP_KEEPER_RELINK:
+        relink(keeper, e->worker);
+        break;
+    case PROMP_KEEPER_SLAY:
+        if (keeper->workers[e->worker])
+            proc_kill(keeper->workers[e->worker], 9, 0);
+        break;
+    case PROMP_KEEPER_SWEEP:
+        sweep(proc);
+        break;
+    case PROMP_KEEPER_COLLECT:
+        collect(proc, e->worker);
+        break;
+    case PROMP_KEEPER_TO_AGENT:
+        to_agent(proc, e);
+        break;
+    case PROMP_KEEPER_END:
+        proc_kill(proc, 0, 0);
+        break;
     }
+}
+
+/* True when there were any. */
+static bool do_effects(proc_t *proc)
+{
+    keeper_t *keeper = proc->body;
+    promp_keeper_effect_t effect;
+    bool any = false;
+    for (; !proc->dead && promp_keeper_core_next(keeper->core, &effect); any = true)
+        do_effect(proc, &effect);
+    return any;
 }
 
 static void read_agent(proc_t *proc)
@@ -186,18 +198,14 @@ void keeper_turn(proc_t *proc)
     read_agent(proc);
     if (!proc->dead)
         wait_children(proc);
+    int64_t next = sim->now;
     for (int rounds = 0; !proc->dead; rounds++) {
-        do_effects(proc);
-        if (proc->dead)
-            return;
-        int64_t next = promp_keeper_core_tick(keeper->core, sim->now);
-        do_effects(proc);
+        next = promp_keeper_core_tick(keeper->core, sim->now);
+        if (!do_effects(proc) && next > sim->now)
+            break;
         sim_check(sim, rounds < 20);
-        if (!proc->dead && next > sim->now) {
-            proc_wake_at(proc, next);
-            return;
-        }
     }
+    proc_wake_at(proc, next);
 }
 
 void keeper_died(proc_t *proc)

@@ -151,7 +151,6 @@ void user_finish(user_t *user)
         return;
     for (job_worker_t *job = user->workers; job; job = job->next_of_user)
         job->stopped = true;
-    promp_manager_core_stop(user->core, PROMP_WORKER_ALL, user->world->sim->now);
     proc_stir(user->proc);
 }
 
@@ -301,6 +300,8 @@ void user_process(user_t *user)
     promp_manager_core_seen(user->core);
     for (job_worker_t *job = user->workers; job; job = job->next_of_user)
         look_at_worker(user, job);
+    if (user->ending) /* also those that have started only now */
+        promp_manager_core_stop(user->core, PROMP_WORKER_ALL, user->world->sim->now);
 }
 
 /* --- a manager's process --- */
