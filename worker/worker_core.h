@@ -16,6 +16,7 @@
 #define PROMP_WORKER_CORE_H
 
 #include "base.h"
+#include "buf.h"
 #include "port.h"
 
 typedef struct promp_worker_core promp_worker_core_t;
@@ -75,9 +76,9 @@ bool promp_worker_core_has_task(const promp_worker_core_t *core);
 bool promp_worker_core_begin(promp_worker_core_t *core, promp_worker_job_t *job);
 uint64_t promp_worker_core_running(const promp_worker_core_t *core); /* its number, 0: none */
 
-/* Queues the value that the running task returns; cbor is one encoded value, copied. OK, MEMORY, VALUE_SIZE,
- * STATE, CLOSED. */
-promp_err_t promp_worker_core_result(promp_worker_core_t *core, promp_slice_t cbor);
+/* Queues the value that the running task returns: one encoded value, which moves in (*cbor is empty afterwards,
+ * unchanged on failure). OK, MEMORY, VALUE_SIZE, STATE, CLOSED. */
+promp_err_t promp_worker_core_result(promp_worker_core_t *core, promp_buf_t *cbor);
 /* Queues why it failed. The texts (may be NULL) are cut to their limits, what is not UTF-8 in them is
  * replaced. */
 promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t code, const char *kind,

@@ -50,14 +50,22 @@ void promp_worker_core_drop(promp_worker_core_t *core, uint64_t last)
 
 /* --- the end of a task --- */
 
-promp_err_t promp_worker_core_result(promp_worker_core_t *core, promp_slice_t cbor)
+promp_err_t promp_worker_core_result(promp_worker_core_t *core, promp_buf_t *cbor)
 {
     if (!core->running)
         return PROMP_ERR_STATE;
-    if (cbor.size > PROMP_LIMIT_VALUE)
+    if (cbor->size > PROMP_LIMIT_VALUE)
         return PROMP_ERR_VALUE_SIZE;
-    promp_message_t result = {PROMP_TYPE_RESULT, .result = {.task = core->running, .value = cbor}};
-    return promp_worker_core_post(core, &result);
+    promp_message_t result = {
+        PROMP_TYPE_RESULT, .result = {.task = core->running, .value = promp_slice(cbor->data, cbor->size)}};
+    promp_buf_t head = {0};
+    promp_slice_t rest; /* the value itself */
+    promp_err_t err = promp_message_encode_head(&result, &head, &rest);
+    if (!err)
+        err = promp_session_send_moved(core->session, PROMP_LANE_MESSAGES, PROMP_TYPE_RESULT,
+                                       promp_slice(head.data, head.size), cbor);
+    promp_buf_free(&head);
+    return err;
 }
 
 promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t code, const char *kind,

@@ -136,6 +136,14 @@ static uint64_t begin(pair_t *p)
     return number;
 }
 
+static void return_value(pair_t *p, const void *cbor, size_t size)
+{
+    promp_buf_t value = {0};
+    assert_int_equal(promp_buf_append(&value, cbor, size), PROMP_OK);
+    assert_int_equal(promp_worker_core_result(p->core, &value), PROMP_OK);
+    assert_null(value.data);
+}
+
 static promp_worker_act_t act(pair_t *p)
 {
     uint64_t task;
@@ -251,7 +259,7 @@ static void test_end_names_lanes(void **state)
     run(p, 0);
     begin(p);
     assert_int_equal(promp_worker_core_output(p->core, 1, promp_slice("hello", 5)), PROMP_OK);
-    assert_int_equal(promp_worker_core_result(p->core, promp_slice("\x2a", 1)), PROMP_OK);
+    return_value(p, "\x2a", 1);
     assert_int_equal(promp_worker_core_finish(p->core, 0), PROMP_OK);
     run(p, 0);
     promp_message_t m = take(p, PROMP_LANE_CONTROL);
@@ -266,6 +274,48 @@ static void test_end_names_lanes(void **state)
     assert_int_equal(m.type, PROMP_TYPE_OUTPUT);
     assert_memory_equal(m.output.text.data, "hello", 5);
     assert_int_equal(promp_session_taken(p->manager, PROMP_LANE_OUTPUT), end_output);
+    close_pair(p);
+}
+
+static void test_large_value(void **state)
+{
+    /* Aim: a value that moves in instead of being copied arrives whole, also over a path that breaks, and what follows it too. */
+    (void)state;
+    static const promp_id_t node;
+    pair_t *p = pair();
+    give(p);
+    run(p, 0);
+    begin(p);
+    const size_t size = 3 * PROMP_WINDOW_MESSAGES + 12345;
+    uint8_t *bytes = malloc(size);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 1000);
+    return_value(p, bytes, size);
+    promp_worker_core_send(p->core, 9, promp_slice("after", 5));
+    assert_int_equal(promp_worker_core_finish(p->core, 0), PROMP_OK);
+    for (int i = 0; i < 3; i++) {
+        while (step(p))
+            continue;
+        p->mute = true; /* pieces are lost */
+        run(p, 30);
+        p->mute = false;
+        ops->path(p->core, false, false, &node, p->now);
+        promp_session_path(p->manager, false, p->now);
+        ops->path(p->core, true, false, &node, p->now);
+        promp_session_path(p->manager, true, p->now);
+        run(p, 100);
+    }
+    run(p, 3000);
+    promp_message_t m = take(p, PROMP_LANE_MESSAGES);
+    assert_int_equal(m.type, PROMP_TYPE_RESULT);
+    assert_int_equal(m.result.value.size, size);
+    assert_memory_equal(m.result.value.data, bytes, size);
+    m = take(p, PROMP_LANE_MESSAGES);
+    assert_int_equal(m.type, PROMP_TYPE_USER_MESSAGE);
+    assert_memory_equal(m.user_message.data.data, "after", 5);
+    run(p, 100);
+    assert_true(promp_worker_core_settled(p->core));
+    free(bytes);
     close_pair(p);
 }
 
@@ -460,7 +510,7 @@ static void test_stop(void **state)
     assert_true(promp_worker_core_stopped(p->core));
     assert_true(promp_worker_core_aborted(p->core, false));
     assert_int_equal(promp_worker_core_state(p->core), PROMP_ERR_CLOSED);
-    promp_worker_core_result(p->core, promp_slice("\x01", 1));
+    return_value(p, "\x01", 1);
     assert_int_equal(promp_worker_core_finish(p->core, 0), PROMP_OK);
     assert_false(promp_worker_core_settled(p->core));
     give(p);
@@ -786,6 +836,7 @@ int main(void)
         cmocka_unit_test(test_tasks_in_order),
         cmocka_unit_test(test_task_before_setup),
         cmocka_unit_test(test_end_names_lanes),
+        cmocka_unit_test(test_large_value),
         cmocka_unit_test(test_failure_texts),
         cmocka_unit_test(test_abort_drops_waiting),
         cmocka_unit_test(test_abort_before_record),

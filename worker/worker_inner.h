@@ -23,7 +23,7 @@ struct promp_worker {
     promp_worker_core_t *core;         /* under the hub's lock, but for what any thread may call */
     const promp_worker_setup_t *setup; /* set before open returns, never changes */
     uint32_t pid;
-    volatile uint8_t *mark;            /* 1; in the child of a fork the kernel has made it 0 */
+    volatile uint8_t *mark; /* 1; in the child of a fork the kernel has made it 0 */
     promp_worker_pipe_t pipe[PROMP_WORKER_PIPES];
     void (*interrupt)(void *arg, uint64_t task); /* under the hub's lock, as its argument */
     void *interrupt_arg;

@@ -183,9 +183,8 @@ static promp_err_t send_result(promp_task_t *task)
     static const uint8_t none = 0xf6; /* CBOR null: a task that returned nothing */
     if (!promp_task_wants_result(task))
         return PROMP_OK;
-    promp_slice_t value =
-        task->result.size ? promp_slice(task->result.data, task->result.size) : promp_slice(&none, 1);
-    return promp_worker_core_result(task->worker->core, value);
+    promp_err_t err = task->result.size ? PROMP_OK : promp_buf_append(&task->result, &none, 1);
+    return err ? err : promp_worker_core_result(task->worker->core, &task->result);
 }
 
 static promp_err_t send_failure(promp_task_t *task)

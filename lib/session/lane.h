@@ -4,6 +4,7 @@
 #ifndef PROMP_SESSION_LANE_H
 #define PROMP_SESSION_LANE_H
 
+#include "buf.h"
 #include "session.h"
 
 /* --- out --- */
@@ -26,9 +27,10 @@ typedef struct {
 
 void promp_lane_out_clear(promp_lane_out_t *lane); /* frees what is retained; only the offsets stay */
 
-/* Queues a record, all or nothing. size: of the parts together. OK or MEMORY. */
+/* Queues a record, all or nothing. size: of the parts together. rest (may be NULL): its bytes end the record, and it
+ * moves in; not empty. OK or MEMORY. */
 promp_err_t promp_lane_out_queue(promp_lane_out_t *lane, uint16_t type, const promp_slice_t *parts,
-                                 size_t count, uint64_t size);
+                                 size_t count, uint64_t size, promp_buf_t *rest);
 
 /* The peer has everything before recv and grants up to credit; older news than ours is passed over. *progress
  * is set when either moved. OFFSET: that much was never sent. */

@@ -17,7 +17,9 @@ struct promp_segment {
     uint64_t start; /* lane offset of data[0] */
     size_t size;
     size_t capacity;
-    uint8_t data[];
+    uint8_t *data;  /* bytes, or moved */
+    uint8_t *moved; /* malloc'd: a large record's body, taken over as it was; else NULL */
+    uint8_t bytes[];
 };
 
 static uint64_t segment_end(const promp_segment_t *segment)
@@ -25,11 +27,17 @@ static uint64_t segment_end(const promp_segment_t *segment)
     return segment->start + segment->size;
 }
 
+static void segment_free(promp_segment_t *segment)
+{
+    free(segment->moved);
+    free(segment);
+}
+
 static void segments_free(promp_segment_t *segment)
 {
     while (segment) {
         promp_segment_t *next = segment->next;
-        free(segment);
+        segment_free(segment);
         segment = next;
     }
 }
@@ -38,7 +46,7 @@ static promp_segment_t *segment_new(uint64_t start, size_t capacity)
 {
     promp_segment_t *segment = malloc(sizeof *segment + capacity);
     if (segment)
-        *segment = (promp_segment_t){.start = start, .capacity = capacity};
+        *segment = (promp_segment_t){.start = start, .capacity = capacity, .data = segment->bytes};
     return segment;
 }
 
@@ -81,30 +89,52 @@ static promp_segment_t *fill(promp_segment_t *segment, const uint8_t *data, size
     return segment;
 }
 
+/* Where the next `need` bytes go; NULL without memory. */
+static promp_segment_t *segments_for(promp_lane_out_t *lane, uint64_t need)
+{
+    promp_segment_t *at = lane->last;
+    if (at && at->capacity - at->size >= need)
+        return at;
+    at = segments_new(lane->end, need, !lane->first);
+    if (!at)
+        return NULL;
+    if (lane->last)
+        lane->last->next = at;
+    else
+        lane->first = lane->cursor = at;
+    lane->last = at;
+    while (lane->last->next)
+        lane->last = lane->last->next;
+    return at;
+}
+
 promp_err_t promp_lane_out_queue(promp_lane_out_t *lane, uint16_t type, const promp_slice_t *parts,
-                                 size_t count, uint64_t size)
+                                 size_t count, uint64_t size, promp_buf_t *rest)
 {
     uint64_t need = PROMP_RECORD_HEAD + size;
-    promp_segment_t *at = lane->last;
-    if (!at || at->capacity - at->size < need) {
-        at = segments_new(lane->end, need, !lane->first);
-        if (!at)
-            return PROMP_ERR_MEMORY;
-        if (lane->last)
-            lane->last->next = at;
-        else
-            lane->first = lane->cursor = at;
-        lane->last = at;
-        while (lane->last->next)
-            lane->last = lane->last->next;
+    promp_segment_t *tail = NULL;
+    if (rest && !(tail = segment_new(lane->end + need, 0)))
+        return PROMP_ERR_MEMORY;
+    promp_segment_t *at = segments_for(lane, need);
+    if (!at) {
+        free(tail);
+        return PROMP_ERR_MEMORY;
     }
 
     uint8_t head[PROMP_RECORD_HEAD];
-    promp_put64(head, promp_record_head(type, size));
+    promp_put64(head, promp_record_head(type, size + (rest ? rest->size : 0)));
     at = fill(at, head, sizeof head);
     for (size_t i = 0; i < count; i++)
         at = fill(at, parts[i].data, parts[i].size);
     lane->end += need;
+    if (rest) {
+        tail->data = tail->moved = rest->data;
+        tail->size = tail->capacity = rest->size;
+        lane->end += rest->size;
+        lane->last->next = tail;
+        lane->last = tail;
+        *rest = (promp_buf_t){0};
+    }
     return PROMP_OK;
 }
 
@@ -125,7 +155,7 @@ static void forget_acked(promp_lane_out_t *lane)
             lane->cursor = done->next;
         if (lane->last == done)
             lane->last = NULL;
-        free(done);
+        segment_free(done);
     }
 }
 

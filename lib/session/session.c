@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+/* Shorter bodies are copied: they share memory and frames with their neighbours. */
+#define MOVED_LEAST (16 * PROMP_KIB)
+
 promp_session_t *promp_session_new(const promp_id_t *id, bool manager)
 {
     promp_session_t *session = calloc(1, sizeof *session);
@@ -47,24 +50,51 @@ promp_err_t promp_session_error(const promp_session_t *session)
 
 /* --- lanes --- */
 
-promp_err_t promp_session_send(promp_session_t *session, promp_lane_t lane, uint16_t type,
-                               const promp_slice_t *parts, size_t count)
+/* What the peer would refuse is refused here. *size: of the parts. */
+static promp_err_t check_record(const promp_session_t *session, promp_lane_t lane, uint16_t type,
+                                const promp_slice_t *parts, size_t count, uint64_t rest, uint64_t *size)
 {
     if (session->state == PROMP_SESSION_OVER)
         return PROMP_ERR_CLOSED;
-    /* What the peer would refuse is refused here. */
     const promp_message_row_t *row = type < PROMP_TYPE_RECORD ? NULL : promp_message_row(type);
     promp_who_t self = session->manager ? PROMP_WHO_MANAGER : PROMP_WHO_WORKER;
     if (!row || !(row->from & self) || row->on != PROMP_ON_CONTROL + lane)
         return PROMP_ERR_ARGUMENT;
     uint64_t most = row->max < PROMP_LIMIT_RECORD ? row->max : PROMP_LIMIT_RECORD;
-    uint64_t size = 0;
+    if (rest > most)
+        return PROMP_ERR_VALUE_SIZE;
+    most -= rest;
+    *size = 0;
     for (size_t i = 0; i < count; i++) {
-        if (parts[i].size > most - size)
+        if (parts[i].size > most - *size)
             return PROMP_ERR_VALUE_SIZE;
-        size += parts[i].size;
+        *size += parts[i].size;
     }
-    return promp_lane_out_queue(&session->out[lane], type, parts, count, size);
+    return PROMP_OK;
+}
+
+promp_err_t promp_session_send(promp_session_t *session, promp_lane_t lane, uint16_t type,
+                               const promp_slice_t *parts, size_t count)
+{
+    uint64_t size;
+    promp_err_t error = check_record(session, lane, type, parts, count, 0, &size);
+    return error ? error : promp_lane_out_queue(&session->out[lane], type, parts, count, size, NULL);
+}
+
+promp_err_t promp_session_send_moved(promp_session_t *session, promp_lane_t lane, uint16_t type,
+                                     promp_slice_t head, promp_buf_t *rest)
+{
+    const promp_slice_t parts[] = {head, {rest->data, rest->size}};
+    uint64_t size;
+    promp_err_t error;
+    if (rest->size < MOVED_LEAST) {
+        error = promp_session_send(session, lane, type, parts, 2);
+        if (!error)
+            promp_buf_free(rest);
+        return error;
+    }
+    error = check_record(session, lane, type, parts, 1, rest->size, &size);
+    return error ? error : promp_lane_out_queue(&session->out[lane], type, parts, 1, size, rest);
 }
 
 uint64_t promp_session_sent(const promp_session_t *session, promp_lane_t lane)

@@ -23,6 +23,7 @@
 #define PROMP_SESSION_SESSION_H
 
 #include "base.h"
+#include "buf.h"
 #include "frame.h"
 #include "message.h"
 
@@ -61,6 +62,11 @@ promp_err_t promp_session_error(const promp_session_t *session); /* why it is OV
  * caller looks at promp_session_backlog first. */
 promp_err_t promp_session_send(promp_session_t *session, promp_lane_t lane, uint16_t type,
                                const promp_slice_t *parts, size_t count);
+
+/* Likewise; the record is head and then the bytes of *rest, which moves in instead of being copied: a large body costs
+ * neither time nor memory here. *rest is empty afterwards, unchanged on failure. */
+promp_err_t promp_session_send_moved(promp_session_t *session, promp_lane_t lane, uint16_t type,
+                                     promp_slice_t head, promp_buf_t *rest);
 
 uint64_t promp_session_sent(const promp_session_t *session,
                             promp_lane_t lane); /* offset behind what was queued */
