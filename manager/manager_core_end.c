@@ -1,5 +1,6 @@
 #include "manager_core_state.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,11 +32,26 @@ static bool wanted(const worker_t *w)
     return cause == PROMP_ERR_WORKER_STOPPED || cause == PROMP_ERR_WORKER_ABORTED;
 }
 
+/* The last task that is over with everything that belongs to it: of a later one only the end has come, for control goes first,
+ * and its result may be lost. */
+static uint64_t settled(const worker_t *w)
+{
+    uint64_t task = w->over;
+    for (const event_t *event = w->first; event; event = event->next) {
+        if (event->kind != EVENT_DONE)
+            continue;
+        if (event->end_messages > promp_session_taken(w->session, PROMP_LANE_MESSAGES))
+            break;
+        task = event->task;
+    }
+    return task;
+}
+
 /* One failure for each task that was sent and is not over. The first may have run; of those that an abort meant only the first is
  * told, for the user knows of the others. No more than are kept. */
 static void fail_tasks(promp_manager_core_t *core, worker_t *w)
 {
-    uint64_t first = w->done + 1, from = first + 1;
+    uint64_t first = settled(w) + 1, from = first + 1;
     if (first > w->given)
         return;
     const char *why = w->exit_text ? w->exit_text : promp_error_text(w->exit.cause);
@@ -157,6 +173,9 @@ static void keep_exit(worker_t *w, const promp_msg_gone_t *gone)
     w->exit.memory = gone->memory;
     if (w->stopping && w->exit.cause == PROMP_ERR_WORKER_EXITED && !gone->code)
         w->exit.cause = PROMP_ERR_WORKER_STOPPED; /* it did as it was told */
+    else if (w->abort_at != PROMP_NEVER && w->exit.cause == PROMP_ERR_WORKER_SIGNALLED &&
+             gone->signal == SIGTERM)
+        w->exit.cause = PROMP_ERR_WORKER_ABORTED; /* the abort's own last step but one */
     else if (gone->text.size && !w->exit_text)
         w->exit_text = strndup((const char *)gone->text.data, gone->text.size);
     promp_buf_append(&w->tail, gone->tail.data, gone->tail.size); /* without memory there is no tail */

@@ -36,7 +36,10 @@ static promp_err_t take_done(promp_manager_core_t *core, worker_t *w, const prom
     if (w->done >= w->aborting)
         w->abort_at = PROMP_NEVER;
     event_t *event = w->last;
-    bool merge = event && event->kind == EVENT_DONE; /* nothing was to be seen between the two */
+    /* Nothing was to be seen between two; but where what they wait for differs, only one of them may come true. */
+    bool merge = event && event->kind == EVENT_DONE &&
+                 (event->end_messages == done->end_messages ||
+                  promp_session_taken(w->session, PROMP_LANE_MESSAGES) >= done->end_messages);
     if (!merge)
         event = use_spare(w);
     event->kind = EVENT_DONE;
