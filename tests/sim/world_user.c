@@ -239,7 +239,7 @@ static void check_over(user_t *user, const job_worker_t *job, bool dead)
     for (size_t i = 0; i < job->count; i++) {
         const job_task_t *task = &job->tasks[i];
         bool aborted = task->number <= job->aborted;
-        bool done = task->finished && task->ended == 0;
+        bool done = task->finished && task->ended == 0 && !(dead && aborted);
         if (task->failures && task->unknown) { /* lost with its worker */
             sim_check(sim, dead);
             continue;
@@ -252,7 +252,7 @@ static void check_over(user_t *user, const job_worker_t *job, bool dead)
         } else {
             if (!aborted && !job->stopped)
                 sim_fail(sim, "task %llu of worker %u vanished", (unsigned long long)task->number, job->id);
-            sim_check(sim, !task->results);
+            sim_check(sim, !task->results || dead);
         }
         if (!dead && task->finished && job->redirect)
             sim_check(sim, job->outputs_seen >= task->outputs_then);
@@ -338,6 +338,8 @@ void manager_turn(proc_t *proc)
         return;
     }
     proc_wake_at(proc, hub_settle(&manager->hub));
+    if (manager->hub.state == HUB_LOST && manager->bye)
+        proc_stir(proc);
 }
 
 void manager_died(proc_t *proc)

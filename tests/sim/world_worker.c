@@ -102,10 +102,18 @@ static void end_task(worker_t *worker, uint8_t outcome)
     job_task_t *task = worker->task;
     uint8_t value[9] = {0x1b};
     promp_put64(value + 1, task->number);
-    if (outcome == 0 && task->result)
-        promp_worker_core_result(worker->core, promp_slice(value, sizeof value));
+    promp_err_t error = PROMP_OK;
+    if (outcome == 0 && task->result) {
+        promp_buf_t cbor = {0};
+        error = promp_buf_append(&cbor, value, sizeof value);
+        if (!error)
+            error = promp_worker_core_result(worker->core, &cbor);
+        promp_buf_free(&cbor);
+    }
     if (outcome == 1)
-        promp_worker_core_failure(worker->core, PROMP_ERR_TASK_FAILED, NULL, "as it was told", NULL);
+        error = promp_worker_core_failure(worker->core, PROMP_ERR_TASK_FAILED, NULL, "as it was told", NULL);
+    if (error != PROMP_ERR_CLOSED)
+        sim_check(sim, error == PROMP_OK);
     task->ended = outcome;
     task->outputs_then = worker->job->outputs;
     task->finished = promp_worker_core_finish(worker->core, outcome) == PROMP_OK;
