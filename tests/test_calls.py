@@ -78,8 +78,13 @@ def test_too_deep_and_deepest(worker):
     assert m.command("deep", w, "nothing", LIMIT["LIMIT_VALUE_DEPTH"])["err"] == 0
     answer = m.command("deep", w, "nothing", LIMIT["LIMIT_VALUE_DEPTH"] + 1)
     assert answer["err"] == ERR["VALUE_DEPTH"] and "deep" in answer["text"]
-    assert m.command("deep", w, "nothing", 100000)["err"] == ERR["VALUE_DEPTH"]
+    deep = LIMIT["LIMIT_VALUE_DEPTH"] + 1
+    for cbor_deep in (b"\x81" * deep + b"\0", b"\x81" * 30000 + b"\0"):
+        if m.command("task", w, "echo", cbor=cbor_deep)["err"] == 0:
+            m.until("idle")
+            assert m.take_error(w)
     m.until("idle")
+    m.take_result(w)
     assert m.call(w, "add", 1, 2) == 3
 
 
@@ -103,11 +108,13 @@ def test_unknown_task(worker):
 
 
 def test_kinds_that_a_native_worker_has_not(worker):
-    """Code and functions are not for a native worker: NO_TASK. TEST prints."""
+    """Code and functions are not for a native worker: NO_TASK; unknown kinds are for nobody; there is no display for a message box."""
     m, w = worker
-    for kind in (1, 2, 4, 77):
+    for kind in (1, 2):
         error = m.failure(w, "x", kind=kind)
         assert error["code"] == ERR["NO_TASK"], kind
+    assert m.command("task", w, "x", kind=77)["err"] == ERR["ARGUMENT"]
+    assert m.failure(w, "", kind=4)["code"] == ERR["TASK_FAILED"]
     assert m.call(w, "add", 1, 2) == 3
 
 

@@ -62,13 +62,11 @@ def test_stop(worker):
 def test_stop_busy(worker):
     """A stopped worker that is busy is asked by the flag; one that does not listen is ended after a second."""
     m, w = worker
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     m.check("stop", w)
     assert m.end(w, timeout=5)["cause"] == "WORKER_STOPPED"
     w = m.start()
-    m.task(w, "deaf", 60000)
-    m.until("ready", w)
+    m.begin(w, "deaf")
     m.check("stop", w)
     answer = m.until("dead", w, timeout=10)
     assert 500 < answer["ms"] < scaled(5000)
@@ -151,8 +149,7 @@ def test_node_lost(world, worker):
     """When keeper and agent both die, managers are told so, soon, and the workers' processes end."""
     m, w = worker
     pid = m.worker_pid(w)
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     for p in world.of_role("keeper") + world.of_role("agent"):
         proc.kill(p.pid)
     world.wait_gone([pid], 2)

@@ -30,8 +30,7 @@ def test_a_child_that_holds_the_socket(world, worker):
     m, w = worker
     pid = m.worker_pid(w)
     child = m.fork_hold()["pid"]
-    m.task(w, "deaf", 60000)
-    m.until("busy", w)
+    m.begin(w, "deaf")
     os.kill(m.pid, signal.SIGKILL)
     try:
         took = world.wait_gone([pid], 5)

@@ -165,12 +165,13 @@ def test_unsent_limit(worker):
     try:
         answer = m.command("flood", w, 1, 10000, 100000)
         assert answer["err"] == ERR["QUEUE_FULL"] and 5 < answer["sent"] < 200
-        assert m.command("send", w, 1, b"x" * 100)["err"] == ERR["QUEUE_FULL"]
-        assert m.command("task", w, "nothing", size=100000)["err"] == ERR["QUEUE_FULL"]
+        assert m.command("flood", w, 1, 1, 100000)["err"] == ERR["QUEUE_FULL"]
+        assert m.command("task", w, "nothing", size=200000)["err"] == ERR["QUEUE_FULL"]
     finally:
         os.kill(pid, signal.SIGCONT)
     sent = answer["sent"]
     wait_until(lambda: m.command("send_big", w, 1, 8 << 20)["err"] == 0, 20, "room for one large message")
+    m.check("set", unsent=1 << 30)
     m.task(w, "messages", sent)
     assert m.check("drain", w, sent, 20000)["wrong"] == 0
     m.until("idle")

@@ -135,8 +135,7 @@ def test_ends_in_good_order(world, number):
     m = world.manager()
     w = m.start()
     pid = m.worker_pid(w)
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     p.send_signal(number)
     end = m.end(w, timeout=10)
     assert end["cause"] in ("WORKER_NODE_LOST", "WORKER_STOPPED")
@@ -149,8 +148,7 @@ def test_stop_with_a_deaf_worker(world):
     p = world.node()
     m = world.manager()
     w = m.start()
-    m.task(w, "deaf", 60000)
-    m.until("ready", w)
+    m.begin(w, "deaf")
     p.terminate()
     assert p.wait(scaled(10)) == 0
     m.end(w)
@@ -438,8 +436,7 @@ def test_keeper_killed(world, worker):
     """After kill -9 of the keeper workers end, the agent ends, the manager is told in words."""
     m, w = worker
     pid, agent = m.worker_pid(w), world.one("agent").pid
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     proc.kill(world.one("keeper").pid)
     assert world.wait_gone([pid], 5) < scaled(1)
     assert m.end(w)["cause"] == "WORKER_NODE_LOST"
@@ -451,8 +448,7 @@ def test_manager_killed(world, worker):
     m, w = worker
     pid = m.worker_pid(w)
     m.call(w, "family", "setsid", "double")
-    m.task(w, "deaf", 60000)
-    m.until("busy", w)
+    m.begin(w, "deaf")
     m.kill()
     assert world.wait_gone([pid], 5) < scaled(1)
 

@@ -48,11 +48,11 @@ def test_obedient(worker):
     """A task that looks at the flag ends at once; the worker lives on, the flag does not."""
     m, w = worker
     pid = m.worker_pid(w)
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     assert m.check("abort", w, int(scaled(3000)))["ms"] < scaled(1000)
     state = m.state(w)
     assert state["alive"] and not state["busy"] and state["pid"] == pid
+    assert m.take_result(w) == (True, 1)  # the task returned in good order, so its value counts
     assert m.call(w, "sleep", 10) in (0, False)
     assert m.take_error() is None
 
@@ -60,7 +60,7 @@ def test_obedient(worker):
 def test_waiting_tasks_are_dropped(worker):
     """Abort drops what waits behind the running task."""
     m, w = worker
-    m.task(w, "sleep", 60000)
+    m.begin(w, "sleep")
     for i in range(10):
         m.task(w, "echo", i)
     m.check("abort", w, int(scaled(3000)))
@@ -75,8 +75,7 @@ def test_waiting_tasks_are_dropped(worker):
 def test_deaf(worker):
     """A task that does not listen is ended with its worker when the time is over, with that cause."""
     m, w = worker
-    m.task(w, "deaf", 60000)
-    m.until("busy", w)
+    m.begin(w, "deaf")
     answer = m.check("abort", w, 400)
     assert 300 <= answer["ms"] < 400 + scaled(1500)
     end = m.end(w)
@@ -88,8 +87,7 @@ def test_deaf(worker):
 def test_zero(worker):
     """A time-out of 0 ends the worker at once."""
     m, w = worker
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     assert m.check("abort", w, 0)["ms"] < scaled(1000)
     assert m.end(w)["cause"] == "WORKER_ABORTED"
 
@@ -105,14 +103,12 @@ def test_idle(worker):
 def test_asynchronous(worker):
     """abort_async returns at once; the task ends, or the worker after the time."""
     m, w = worker
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     m.check("abort_async", w, int(scaled(3000)))
     m.until("idle")
     assert m.state(w)["alive"]
     m.take_result(w)
-    m.task(w, "deaf", 60000)
-    m.until("busy", w)
+    m.begin(w, "deaf")
     m.check("abort_async", w, 300)
     assert m.end(w)["cause"] == "WORKER_ABORTED"
 
@@ -121,7 +117,7 @@ def test_others_go_on(manager):
     """Abort of one worker does not touch another."""
     m = manager
     a, b = m.start(count=2)
-    m.task(a, "sleep", 60000)
+    m.begin(a, "sleep")
     m.task(b, "sleep", 300)
     m.check("abort", a, int(scaled(3000)))
     m.until("idle")
@@ -135,11 +131,12 @@ def test_any_and_all(manager):
     ids = m.start(count=3)
     m.until("ready", ALL)
     for w in ids[1:]:
-        m.task(w, "sleep", 60000)
+        m.begin(w, "sleep")
     m.check("abort", ANY, int(scaled(3000)))
     assert not m.state(ids[1])["busy"] and m.state(ids[2])["busy"]
+    m.check("abort", ids[2], int(scaled(3000)))
     for w in ids:
-        m.task(w, "deaf", 60000)
+        m.begin(w, "deaf")
     assert m.check("abort", ALL, 500)["ms"] < 500 + scaled(2000)
     assert m.state(ALL)["all_alive"] == 0
 
@@ -148,8 +145,7 @@ def test_by_the_wait_object(worker):
     """When the wait object says aborted, processing aborts the worker with the object's time-out."""
     m, w = worker
     m.check("wait_object", w, int(scaled(3000)))
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     m.process()
     assert m.state(w)["busy"]
     m.say_aborted(1)
@@ -158,8 +154,7 @@ def test_by_the_wait_object(worker):
 
 
 def under_way(m, w, size):
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     m.check("send_big", w, 1, size, zeros=1, patience=120)
     return m.check("abort", w, int(scaled(5000)))["ms"]
 
@@ -192,8 +187,7 @@ def test_frozen_worker(worker):
     """A worker that is stopped by SIGSTOP cannot obey: it is ended in time."""
     m, w = worker
     pid = m.worker_pid(w)
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     os.kill(pid, signal.SIGSTOP)
     assert m.check("abort", w, 300)["ms"] < 300 + scaled(1500)
     assert m.end(w)["cause"] == "WORKER_ABORTED"
@@ -202,8 +196,7 @@ def test_frozen_worker(worker):
 def test_interrupted_by_a_signal(worker):
     """A signal handler of the host does not break an abort."""
     m, w = worker
-    m.task(w, "sleep", 60000)
-    m.until("busy", w)
+    m.begin(w, "sleep")
     m.alarm(20)
     m.command("abort", w, int(scaled(3000)))
     m.until("idle")

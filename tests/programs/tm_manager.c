@@ -155,17 +155,19 @@ static void do_task(const tm_line_t *line)
     free(cbor);
 }
 
-/* task WORKER NAME with a list of so many lists inside one another */
+/* deep WORKER NAME DEPTH: a task whose arguments are so many lists inside one another */
 static void do_deep(const tm_line_t *line)
 {
     promp_value_t *value = promp_value_list();
-    for (long long i = 1; i < tm_int(line, 3); i++) {
+    promp_err_t e = PROMP_OK;
+    for (long long i = 1; i < tm_int(line, 3) && e == PROMP_OK; i++) {
         promp_value_t *outer = promp_value_list();
-        promp_value_append(outer, &value);
+        e = promp_value_append(outer, &value);
         value = outer;
     }
     promp_task_spec_t task = {.name = line->words[2], .args = value, .result = true};
-    promp_err_t e = promp_manager_task(tm_manager(), (uint32_t)tm_int(line, 1), &task, NULL);
+    if (e == PROMP_OK)
+        e = promp_manager_task(tm_manager(), (uint32_t)tm_int(line, 1), &task, NULL);
     tm_answer(line);
     tm_put_error(e);
     promp_value_free(&value);

@@ -92,8 +92,16 @@ static int task_result_then_fail(promp_task_t *task)
     return promp_task_fail(task, "after the result");
 }
 
+/* Where argument 1 is 1: tells that the task runs now. */
+static void announce(promp_task_t *task)
+{
+    if (arg_int(task, 1) == 1)
+        promp_worker_send(promp_task_worker(task), 77, NULL, 0);
+}
+
 static int task_sleep(promp_task_t *task)
 {
+    announce(task);
     int64_t end = now_ms() + arg_int(task, 0);
     while (now_ms() < end && !promp_task_aborted(task))
         nap();
@@ -102,6 +110,7 @@ static int task_sleep(promp_task_t *task)
 
 static int task_deaf(promp_task_t *task)
 {
+    announce(task);
     int64_t end = now_ms() + arg_int(task, 0);
     while (now_ms() < end)
         nap();

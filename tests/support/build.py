@@ -46,7 +46,8 @@ ERROR_NAMES = {number: name for name, number in ERR.items()}
 def limits():
     """Numbers of lib/base/limits.h."""
     values = {}
-    for name, text in re.findall(r"^#define PROMP_(\w+)\s+([^/\n]+)", (ROOT / "lib/base/limits.h").read_text(), re.M):
+    header = (ROOT / "lib/base/limits.h").read_text().replace("\\\n", " ")
+    for name, text in re.findall(r"^#define PROMP_(\w+)[ \t]+([^/\n]+)", header, re.M):
         expression = re.sub(r"(\d+)ULL", r"\1", text).replace("PROMP_", "")
         try:
             values[name] = eval(expression, {"__builtins__": {}}, values)  # our own header, arithmetic only

@@ -137,6 +137,13 @@ class Manager:
         assert got, f"{name} gave no result: {self.take_error()}; {self.notes()}"
         return value
 
+    def begin(self, worker, name, ms=60000):
+        """A task (sleep or deaf) that runs when this returns."""
+        self.task(worker, name, ms, 1)
+        answer = self.command("wait_message", worker, int(scaled(20) * 1000))
+        assert answer["err"] == 0, answer
+        assert self.command("receive", worker)["id"] == 77
+
     def failure(self, worker, name, *args, timeout=20, **options):
         """A task and how it failed."""
         self.task(worker, name, *args, **options)
