@@ -215,10 +215,10 @@ void promp_manager_core_abandon(promp_manager_core_t *core, uint32_t worker)
 
 void promp_manager_core_start_kill(promp_manager_core_t *core, worker_t *w, promp_err_t cause)
 {
+    w->stop_at = w->abort_at = PROMP_NEVER; /* also when it was asked for before: they would stay due */
     if (w->kill_cause || w->state == WORKER_DRAINING || w->state == WORKER_ENDED)
         return;
     w->kill_cause = cause;
-    w->stop_at = w->abort_at = PROMP_NEVER;
     w->say_kill = w->state == WORKER_ALIVE;
     promp_manager_core_touch(core, w);
 }
