@@ -195,6 +195,7 @@ def test_destroy_flushes(noisy):
 def test_print_of_an_unread_manager_ends_on_stop(noisy):
     """A worker that waits for room to print (its manager reads nothing) ends when it is stopped."""
     m = noisy
+    m.check("output", "count")
     w = m.start()
     m.until("ready", w)
     m.task(w, "lines", 10_000_000, 0, 1000)

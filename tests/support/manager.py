@@ -191,7 +191,11 @@ class Manager:
                 self.process_.stdin.close()
             except BrokenPipeError:
                 pass
-        code = self.process_.wait(scaled(timeout))
+        deadline = time.monotonic() + scaled(timeout)
+        while select.select([self._in], [], [], max(0, deadline - time.monotonic()))[0]:
+            if not os.read(self._in, 1 << 20):
+                break
+        code = self.process_.wait(max(0.1, deadline - time.monotonic()))
         self.forget()
         return code
 
