@@ -36,13 +36,13 @@ static bool wanted(const worker_t *w)
  * and its result may be lost. */
 static uint64_t settled(const worker_t *w)
 {
-    uint64_t task = w->over;
+    uint64_t task = w->over > w->answered ? w->over : w->answered;
     for (const event_t *event = w->first; event; event = event->next) {
         if (event->kind != EVENT_DONE)
             continue;
         if (event->end_messages > promp_session_taken(w->session, PROMP_LANE_MESSAGES))
             break;
-        task = event->task;
+        task = event->task > task ? event->task : task;
     }
     return task;
 }

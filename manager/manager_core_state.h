@@ -74,6 +74,7 @@ typedef struct worker {
     uint64_t given;    /* last one sent */
     uint64_t done;     /* all up to it have said DONE */
     uint64_t over;     /* likewise, and it counts for the user */
+    uint64_t answered; /* the last one whose result or failure was taken: those before lack nothing either */
     uint64_t aborting; /* all up to it are to be aborted */
     bool busy;         /* over < given */
     bool idling;       /* its id is in core->idle */

@@ -148,6 +148,15 @@ static promp_err_t fill_entry(entry_t *entry, const promp_message_t *message, in
     }
 }
 
+static promp_err_t note_answer(worker_t *w, uint64_t task)
+{
+    if (task > w->given)
+        return PROMP_ERR_MESSAGE_STATE;
+    if (task > w->answered)
+        w->answered = task;
+    return PROMP_OK;
+}
+
 static bool more_messages(promp_manager_core_t *core, worker_t *w)
 {
     if (!promp_session_has_record(w->session, PROMP_LANE_MESSAGES))
@@ -177,6 +186,8 @@ static promp_err_t take_messages(promp_manager_core_t *core, worker_t *w)
         err = decode(&record, &message);
         if (!err)
             err = fill_entry(entry, &message, &inbox);
+        if (!err && inbox != INBOX_MESSAGE)
+            err = note_answer(w, entry->number);
         if (!err) {
             promp_manager_core_inbox_put(core, entry, inbox);
         } else {
