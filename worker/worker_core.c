@@ -126,7 +126,7 @@ static void look(promp_worker_core_t *core, int64_t now)
     if (promp_session_state(core->session) == PROMP_SESSION_OVER)
         end(core, promp_session_error(core->session), now + PROMP_TIME_ABORT);
 
-    if (core->path_up && promp_session_state(core->session) == PROMP_SESSION_OPEN)
+    if (promp_worker_core_connected(core))
         core->quiet_since = PROMP_NEVER;
     else if (core->quiet_since == PROMP_NEVER)
         core->quiet_since = now;

@@ -110,6 +110,10 @@ promp_err_t promp_worker_core_receive(promp_worker_core_t *core, uint32_t *id, u
 
 /* --- output --- */
 
+/* All output is on its way. False: the link took no more, the manager's credit is used up, or there is no path. */
+bool promp_worker_core_output_sent(const promp_worker_core_t *core);
+/* The manager can be reached at the moment. */
+bool promp_worker_core_connected(const promp_worker_core_t *core);
 /* There is room for a record: what is queued is below its bound. */
 bool promp_worker_core_output_room(const promp_worker_core_t *core);
 /* Queues one record, whatever room says. OK, VALUE_SIZE, ARGUMENT: stream, MEMORY, CLOSED. */

@@ -105,6 +105,16 @@ promp_err_t promp_worker_core_receive(promp_worker_core_t *core, uint32_t *id, u
 
 /* --- output --- */
 
+bool promp_worker_core_output_sent(const promp_worker_core_t *core)
+{
+    return promp_session_unsent(core->session, PROMP_LANE_OUTPUT) == 0;
+}
+
+bool promp_worker_core_connected(const promp_worker_core_t *core)
+{
+    return core->path_up && promp_session_state(core->session) == PROMP_SESSION_OPEN;
+}
+
 bool promp_worker_core_output_room(const promp_worker_core_t *core)
 {
     return promp_session_backlog(core->session, PROMP_LANE_OUTPUT) <

@@ -7,23 +7,42 @@
 
 #include "worker_inner.h"
 
-/* May the output queue take more, or is there no reason to wait for that any longer? */
-static bool may_go_on(void *arg)
+/* Somebody wants us to end: no more waiting. Lock held, as in all of this file. */
+static bool must_end(promp_worker_t *worker)
 {
-    promp_worker_t *worker = arg;
-    return promp_worker_core_output_room(worker->core) || promp_worker_core_state(worker->core) ||
-           promp_worker_core_aborted(worker->core, false);
+    return promp_worker_core_state(worker->core) || promp_worker_core_aborted(worker->core, false);
 }
 
-/* Lock held. OK: there is room. */
+static bool has_room_or_end(void *arg)
+{
+    promp_worker_t *worker = arg;
+    return promp_worker_core_output_room(worker->core) || must_end(worker);
+}
+
+/* OK: there is room. */
 static promp_err_t wait_for_room(promp_worker_t *worker)
 {
     if (promp_worker_core_output_room(worker->core))
         return PROMP_OK;
-    promp_err_t err = promp_hub_wait(worker->hub, may_go_on, worker, PROMP_NEVER);
+    promp_err_t err = promp_hub_wait(worker->hub, has_room_or_end, worker, PROMP_NEVER);
     if (err || promp_worker_core_output_room(worker->core))
         return err;
     return promp_worker_core_state(worker->core) ? PROMP_ERR_CLOSED : PROMP_ERR_TASK_ABORTED;
+}
+
+/* What was printed must not die with us: it is in the socket, from where the node has it even after a crash. Only
+ * without a path to the manager it waits here, as much as there is room for. */
+static bool is_out(promp_worker_t *worker)
+{
+    if (!promp_worker_core_connected(worker->core))
+        return true;
+    return promp_hub_send(worker->hub) && promp_worker_core_output_sent(worker->core);
+}
+
+static bool is_out_or_end(void *arg)
+{
+    promp_worker_t *worker = arg;
+    return must_end(worker) || is_out(worker);
 }
 
 promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *text, size_t size)
@@ -42,6 +61,9 @@ promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *t
     /* What nobody wants to see waits for nothing: its last bytes are all that counts, for the exit record. */
     if (!err && (wanted || promp_worker_core_output_room(worker->core)))
         err = promp_worker_core_output(worker->core, stream, promp_slice(text, size));
+    if (!err && wanted)
+        (void)promp_hub_wait(worker->hub, is_out_or_end, worker,
+                             PROMP_NEVER); /* it is queued, whatever this says */
     promp_hub_unlock(worker->hub);
     return err;
 }
@@ -102,7 +124,8 @@ static void on_readable(void *arg, int fd, short revents)
     promp_worker_pipe_t *pipe = arg;
     (void)fd;
     (void)revents;
-    read_pipe(pipe);
+    if (read_pipe(pipe))
+        (void)promp_hub_send(pipe->worker->hub);
     promp_worker_pipes_watch(pipe->worker);
 }
 
@@ -121,6 +144,9 @@ void promp_worker_pipes_open(promp_worker_t *worker, promp_worker_fds_t *fds)
 void promp_worker_pipes_watch(promp_worker_t *worker)
 {
     bool room = worker->setup && promp_worker_core_output_room(worker->core);
+    /* What is still in the pipe outlives us; what we have read and not sent does not. */
+    if (room && promp_worker_core_connected(worker->core))
+        room = promp_worker_core_output_sent(worker->core) && promp_hub_sent(worker->hub);
     for (int i = 0; i < PROMP_WORKER_PIPES; i++) {
         promp_worker_pipe_t *pipe = &worker->pipe[i];
         if (pipe->fd < 0 || pipe->watched == room)
@@ -183,10 +209,9 @@ void promp_worker_pipes_drain(promp_worker_t *worker)
      * round. */
     size_t most = 2;
     for (unsigned bits; most-- && (bits = filled(worker));) {
-        promp_err_t err;
-        while ((err = wait_for_room(worker)) == PROMP_ERR_STATE)
+        while (promp_hub_wait(worker->hub, is_out_or_end, worker, PROMP_NEVER) == PROMP_ERR_STATE)
             continue;
-        if (err)
+        if (!promp_worker_core_output_room(worker->core))
             break;
         for (int i = 0; i < PROMP_WORKER_PIPES; i++)
             if (bits & 1u << i)

@@ -46,7 +46,10 @@ static promp_err_t on_frame(void *arg, const promp_frame_t *frame, bool *mine, i
 static bool on_next(void *arg, promp_out_t *out, uint64_t room, int64_t now)
 {
     promp_worker_t *worker = arg;
-    return promp_worker_core_ops.next(worker->core, out, room, now);
+    bool some = promp_worker_core_ops.next(worker->core, out, room, now);
+    if (!some)
+        promp_worker_pipes_watch(worker);
+    return some;
 }
 
 static int64_t on_tick(void *arg, int64_t now)

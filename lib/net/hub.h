@@ -69,6 +69,11 @@ void promp_hub_unlock(promp_hub_t *hub);
 /* Reads what is there without waiting, hands it to the cores and sends. Lock held. */
 void promp_hub_pump(promp_hub_t *hub);
 
+/* Sends what the cores want to send, now. True when all that they gave is in the socket: the node has it, whatever
+ * becomes of us. Lock held. */
+bool promp_hub_send(promp_hub_t *hub);
+bool promp_hub_sent(const promp_hub_t *hub); /* likewise, without sending: is it? */
+
 /* Waits, lock held (it is let go meanwhile), until done(arg) is true, the time (promp_clock_ms) is deadline,
  * or a signal handler ran in this thread. Returns OK, TIMEOUT or STATE (interrupted: EINTR). done is called
  * under the lock, also by other threads that drive. What is there already is read even when deadline has

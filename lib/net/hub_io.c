@@ -227,6 +227,17 @@ void promp_hub_settle(promp_hub_t *hub, int64_t now)
     promp_hub_times(hub, now);
 }
 
+bool promp_hub_sent(const promp_hub_t *hub)
+{
+    return hub->state == PROMP_HUB_UP && !hub->mute && !promp_link_wants_write(hub->link);
+}
+
+bool promp_hub_send(promp_hub_t *hub)
+{
+    promp_hub_settle(hub, promp_clock_ms());
+    return promp_hub_sent(hub);
+}
+
 int64_t promp_hub_due(const promp_hub_t *hub)
 {
     int64_t tick = hub->dirty ? promp_min64(hub->tick_at, hub->ticked + PROMP_TIME_TICK) : hub->tick_at;
