@@ -24,6 +24,12 @@ static void forward(promp_agent_core_t *core, promp_agent_link_t *to, const prom
     to->sent = now;
 }
 
+/* A PROBE asks about the data before it: answered from ahead of that, everything on its way would look lost. */
+static bool overtakes(const promp_frame_t *frame)
+{
+    return frame->type != PROMP_TYPE_PROBE;
+}
+
 /* Finds the session of a frame and which end sent it: OK with *s NULL when there is none. */
 static promp_err_t find(promp_agent_core_t *core, promp_agent_link_t *link, const promp_frame_t *frame,
                         promp_agent_session_t **s, promp_agent_way_t *way)
@@ -132,7 +138,7 @@ static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *li
     if (s->manager != link)
         return no_route(core, link, frame, now);
     if (s->worker && s->worker->state == PROMP_AGENT_LINK_UP)
-        forward(core, s->worker, frame, true, 0, now);
+        forward(core, s->worker, frame, overtakes(frame), 0, now);
     else if (m->type == PROMP_TYPE_ATTACH)
         s->attach = *m; /* goes when the worker has said HELLO */
     else if (!s->attach.type || s->epoch != frame->epoch)
@@ -164,7 +170,7 @@ promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link
         return from_manager(core, link, s, frame, &m, now);
     if (!s->manager || s->manager->state != PROMP_AGENT_LINK_UP)
         return no_route(core, link, frame, now);
-    forward(core, s->manager, frame, true, 0, now);
+    forward(core, s->manager, frame, overtakes(frame), 0, now);
     return PROMP_OK;
 }
 

@@ -68,7 +68,7 @@ typedef struct {
     promp_slice_t part[PROMP_OUT_PARTS];
     size_t parts;
     /* Goes before data that waits at the same link, and needs no window: all but PROBE and DATA of lanes other than
-     * control; a relay keeps to the same rule, so that a lane's frames keep their order. */
+     * control. In a relay, too, PROBE never overtakes data and a lane's frames keep their order. */
     bool urgent;
     uint8_t small[PROMP_OUT_SMALL];
 } promp_out_t;

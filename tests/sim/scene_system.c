@@ -189,7 +189,7 @@ void sim_scene_system(sim_t *sim)
             ((manager_t *)proc->body)->bye = true;
         }
     wait_for(&world, no_managers, long_enough, "managers leave");
-    wait_for(&world, no_orphans, long_enough, "workers end with their managers");
+    wait_for(&world, no_orphans, world.lease + 2000, "workers end with their managers");
     wait_for(&world, node_is_empty, long_enough, "the agent forgets");
     wait_for(&world, nobody, long_enough, "an idle node ends");
     while (sim_step(sim))

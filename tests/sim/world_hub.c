@@ -99,6 +99,20 @@ static void dial(hub_t *hub)
 
 /* --- what comes --- */
 
+/* Nobody here breaks the protocol, so nobody is refused for that. */
+static void refused(hub_t *hub, const promp_frame_t *frame)
+{
+    promp_message_t m;
+    promp_err_t error = promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE,
+                                             hub->worker ? PROMP_WHO_WORKER : PROMP_WHO_MANAGER, PROMP_AT_UP,
+                                             PROMP_VERSION_HIGH, &m);
+    sim_check(sim_of(hub), error == PROMP_OK);
+    if (m.refused.error != PROMP_ERR_NODE_GONE && m.refused.error != PROMP_ERR_SILENT)
+        sim_fail(sim_of(hub), "%s is refused: %s", hub->proc->name,
+                 promp_error_name((promp_err_t)m.refused.error));
+    drop(hub);
+}
+
 static void welcomed(hub_t *hub, const promp_frame_t *frame)
 {
     sim_t *sim = sim_of(hub);
@@ -108,8 +122,7 @@ static void welcomed(hub_t *hub, const promp_frame_t *frame)
                                              PROMP_VERSION_HIGH, &m);
     sim_check(sim, error == PROMP_OK);
     if (m.type == PROMP_TYPE_REFUSED) {
-        sim_check(sim, m.refused.error == PROMP_ERR_NODE_GONE || m.refused.error == PROMP_ERR_SILENT);
-        drop(hub);
+        refused(hub, frame);
         return;
     }
     sim_check(sim, m.type == PROMP_TYPE_WELCOME);
@@ -156,7 +169,7 @@ static void on_frame(hub_t *hub, const promp_frame_t *frame)
     const promp_message_row_t *row = promp_message_row(frame->type);
     if (row->on == PROMP_ON_LINK) {
         if (frame->type == PROMP_TYPE_REFUSED)
-            drop(hub);
+            refused(hub, frame);
         return;
     }
     for (size_t i = 0; i < hub->count; i++) {

@@ -241,7 +241,7 @@ static void check_over(user_t *user, const job_worker_t *job, bool dead)
         bool aborted = task->number <= job->aborted;
         bool done = task->finished && task->ended == 0 && !(dead && aborted);
         if (task->failures && task->unknown) { /* lost with its worker */
-            sim_check(sim, dead);
+            sim_check(sim, dead && !task->results);
             continue;
         }
         if (task->failures) {
@@ -276,7 +276,7 @@ static void look_at_worker(user_t *user, job_worker_t *job)
     sim_check(sim, !(told && alive));
     if (told && !job->was_dead) {
         sim_trace(sim, "%s: worker %u is gone: %s", user->proc->name, job->id, promp_error_name(end.cause));
-        sim_check(sim, end.cause >= PROMP_ERR_WORKER_EXITED && end.cause <= PROMP_ERR_WORKER_PROTOCOL);
+        sim_check(sim, end.cause >= PROMP_ERR_WORKER_EXITED && end.cause < PROMP_ERR_WORKER_PROTOCOL);
     }
     sim_check(sim, told || !job->was_dead);
     job->was_alive |= alive;
