@@ -93,6 +93,7 @@ struct promp_hub {
     promp_poller_t net;     /* the network thread's, when it leads */
     pthread_cond_t rest;    /* what it waits on else */
     bool led;               /* a user thread led since its last look */
+    int64_t alarm;          /* when the network thread looks next, PROMP_NEVER: it does not */
     bool parked, stop;
     int wakes[PROMP_HUB_WAKES]; /* -1: not made yet. [0] is the network thread's */
     bool wake_used[PROMP_HUB_WAKES];
@@ -105,8 +106,9 @@ void promp_hub_let(promp_hub_t *hub);
 /* hub_io.c */
 void promp_hub_read(promp_hub_t *hub, int64_t now); /* what is there, to the cores */
 bool promp_hub_holds(const promp_hub_t *hub); /* a worker's core is not attached yet: what is for it waits */
-void promp_hub_settle(promp_hub_t *hub, int64_t now); /* what time and cores demand; sends */
-int64_t promp_hub_due(const promp_hub_t *hub);        /* when to settle next */
+void promp_hub_settle(promp_hub_t *hub, int64_t now);                /* what time and cores demand; sends */
+void promp_hub_absent(promp_hub_t *hub, int64_t until, int64_t now); /* we meant to be here at until */
+int64_t promp_hub_due(const promp_hub_t *hub);                       /* when to settle next */
 void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells all cores */
 promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
                            int64_t now);

@@ -213,6 +213,13 @@ static bool tick_is_due(const promp_hub_t *hub, int64_t now)
     return now >= hub->tick_at || (hub->dirty && now - hub->ticked >= PROMP_TIME_TICK);
 }
 
+/* Who was late himself must not blame the node for silence. */
+void promp_hub_absent(promp_hub_t *hub, int64_t until, int64_t now)
+{
+    if (until != PROMP_NEVER && now - until > PROMP_TIME_GAP)
+        hub->last_heard = promp_min64(hub->last_heard + (now - until), now);
+}
+
 void promp_hub_settle(promp_hub_t *hub, int64_t now)
 {
     hub->dirty = true; /* whoever had the lock may have done anything to the cores */

@@ -13,10 +13,9 @@
 
 #define STACK_SIZE (1024 * 1024)
 
-/* Waits PROMP_TIME_TICK, less when the hub stops. */
+/* Waits PROMP_TIME_TICK, less when the hub stops. Who leads meanwhile may count on us. */
 static void tick(promp_hub_t *hub)
 {
-    int64_t until = promp_clock_ms() + PROMP_TIME_TICK;
     struct timespec time;
 
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -25,15 +24,16 @@ static void tick(promp_hub_t *hub)
         time.tv_nsec -= 1000000000L;
         time.tv_sec++;
     }
+    hub->alarm = promp_clock_ms() + PROMP_TIME_TICK;
     while (!hub->stop && pthread_cond_timedwait(&hub->rest, &hub->mutex, &time) == 0)
         ;
-    int64_t late = promp_clock_ms() - until;
-    if (late > PROMP_TIME_GAP)
-        hub->last_heard += late;
+    promp_hub_absent(hub, hub->alarm, promp_clock_ms());
+    hub->alarm = PROMP_NEVER;
 }
 
 static void park(promp_hub_t *hub)
 {
+    promp_hub_kick(&hub->leader->poller); /* from now on it sees to the time itself */
     hub->parked = true;
     while (hub->parked && !hub->stop)
         pthread_cond_wait(&hub->rest, &hub->mutex);

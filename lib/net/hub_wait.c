@@ -197,6 +197,14 @@ static int poll_until(struct pollfd *fds, size_t count, int64_t now, int64_t unt
     return ppoll(fds, count, until == PROMP_NEVER ? NULL : &time, NULL) < 0 ? errno : 0;
 }
 
+/* The network thread kicks the leader at hub->alarm: until then that one needs no timer of its own, which costs a
+ * rapid exchange more than everything else here. */
+static bool alarm_is_set(const promp_hub_t *hub, const promp_poller_t *self, int64_t deadline)
+{
+    int64_t due = promp_min64(promp_min64(deadline, hub->tick_at), promp_hub_times_due(hub));
+    return hub->alarm != PROMP_NEVER && hub->alarm <= due && self->wake >= 0;
+}
+
 int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline)
 {
     int64_t now = promp_clock_ms();
@@ -207,16 +215,16 @@ int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline)
     self->until = promp_min64(deadline, promp_hub_due(hub));
     if (self->wake < 0)
         self->until = promp_min64(self->until, now + PROMP_TIME_TICK);
+    int64_t timer = alarm_is_set(hub, self, deadline) ? PROMP_NEVER : self->until;
     fill(hub, self, &set);
     self->polling = true;
     promp_hub_let(hub);
-    int e = poll_until(set.fds, AT_WATCHES + set.watches, now, self->until);
+    int e = poll_until(set.fds, AT_WATCHES + set.watches, now, timer);
     promp_hub_take(hub);
     calm(self);
 
     now = promp_clock_ms();
-    if (self->until != PROMP_NEVER && now - self->until > PROMP_TIME_GAP)
-        hub->last_heard += now - self->until; /* we were away ourselves */
+    promp_hub_absent(hub, self->until, now);
     if (e == 0) {
         handle(hub, &set, now);
         promp_hub_tell(hub, self);

@@ -73,8 +73,8 @@ promp_err_t promp_link_uncork(promp_link_t *link);
 promp_err_t promp_link_flush(promp_link_t *link);
 /* Something waits for the socket: poll for POLLOUT and flush. What only gathers under a cork does not. */
 bool promp_link_wants_write(const promp_link_t *link);
-size_t promp_link_queued(const promp_link_t *link);    /* bytes that wait here */
-uint64_t promp_link_room(const promp_link_t *link);    /* data bytes the window and our queue take now */
+size_t promp_link_queued(const promp_link_t *link); /* bytes that wait here */
+uint64_t promp_link_room(const promp_link_t *link); /* data bytes the window and our queue take now */
 
 /* Drops what is queued, for good: the way to get all tags back before destroying a link. A broken socket does
  * the same. */
