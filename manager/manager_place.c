@@ -78,7 +78,13 @@ promp_err_t promp_manager_place_program(const char *program, char **path, int *s
         return PROMP_ERR_ARGUMENT;
     if (!strchr(program, '/'))
         return search(program, path, system);
-    *path = absolute(program, strlen(program));
+    /* /proc/self is somebody else where the worker is started. */
+    bool own = strncmp(program, "/proc/self/", 11) == 0;
+    *path = own ? realpath(program, NULL) : absolute(program, strlen(program));
+    if (!*path && own) {
+        *system = errno;
+        return PROMP_ERR_PROGRAM_MISSING;
+    }
     if (!*path)
         return PROMP_ERR_MEMORY;
     promp_err_t err = look_at(*path, system);
