@@ -61,16 +61,18 @@ bool promp_worker_core_settled(const promp_worker_core_t *core)
     return !core->progress.waiting.data && !core->text.waiting.data && promp_session_settled(core->session);
 }
 
-promp_err_t promp_worker_core_post(promp_worker_core_t *core, const promp_message_t *message)
+promp_err_t promp_worker_core_post(promp_worker_core_t *core, const promp_message_t *message,
+                                   promp_buf_t *moved)
 {
+    const uint16_t type = (uint16_t)message->type;
     promp_buf_t head = {0};
     promp_slice_t rest;
     promp_err_t err = promp_message_encode_head(message, &head, &rest);
     if (!err) {
         const promp_slice_t parts[] = {{head.data, head.size}, rest};
-        const promp_lane_t lane =
-            (promp_lane_t)(promp_message_row((uint16_t)message->type)->on - PROMP_ON_CONTROL);
-        err = promp_session_send(core->session, lane, (uint16_t)message->type, parts, rest.size ? 2 : 1);
+        const promp_lane_t lane = (promp_lane_t)(promp_message_row(type)->on - PROMP_ON_CONTROL);
+        err = moved ? promp_session_send_moved(core->session, lane, type, parts[0], moved)
+                    : promp_session_send(core->session, lane, type, parts, rest.size ? 2 : 1);
     }
     promp_buf_free(&head);
     return err;
@@ -81,7 +83,7 @@ promp_err_t promp_worker_core_ready(promp_worker_core_t *core, uint32_t pid)
     if (core->ready)
         return PROMP_OK;
     promp_err_t err =
-        promp_worker_core_post(core, &(promp_message_t){PROMP_TYPE_READY, .ready = {.pid = pid}});
+        promp_worker_core_post(core, &(promp_message_t){PROMP_TYPE_READY, .ready = {.pid = pid}}, NULL);
     core->ready = !err;
     return err;
 }

@@ -104,6 +104,8 @@ promp_err_t promp_worker_core_text(promp_worker_core_t *core,
 
 /* OK, MESSAGE_ID, VALUE_SIZE, QUEUE_FULL, MEMORY, CLOSED. */
 promp_err_t promp_worker_core_send(promp_worker_core_t *core, uint32_t id, promp_slice_t data);
+/* Likewise; data moves in (empty afterwards, unchanged on failure): a large one costs nothing here. */
+promp_err_t promp_worker_core_send_moved(promp_worker_core_t *core, uint32_t id, promp_buf_t *data);
 bool promp_worker_core_has_message(const promp_worker_core_t *core);
 /* The oldest one; *data is malloc'd and the caller's. OK, NOT_FOUND, MEMORY (it stays). */
 promp_err_t promp_worker_core_receive(promp_worker_core_t *core, uint32_t *id, uint8_t **data, size_t *size);
@@ -118,5 +120,6 @@ bool promp_worker_core_connected(const promp_worker_core_t *core);
 bool promp_worker_core_output_room(const promp_worker_core_t *core);
 /* Queues one record, whatever room says. OK, VALUE_SIZE, ARGUMENT: stream, MEMORY, CLOSED. */
 promp_err_t promp_worker_core_output(promp_worker_core_t *core, int stream, promp_slice_t text);
+promp_err_t promp_worker_core_output_moved(promp_worker_core_t *core, int stream, promp_buf_t *text);
 
 #endif

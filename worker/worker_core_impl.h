@@ -64,8 +64,10 @@ typedef struct {
  * for. */
 void promp_worker_core_break(promp_worker_core_t *core, promp_err_t error);
 
-/* Queues a record; its lane is its row's. */
-promp_err_t promp_worker_core_post(promp_worker_core_t *core, const promp_message_t *message);
+/* Queues a record; its lane is its row's. moved (may be NULL): the buffer that the message's last field, BYTES, stands
+ * in; it moves in and is empty afterwards, unchanged on failure. */
+promp_err_t promp_worker_core_post(promp_worker_core_t *core, const promp_message_t *message,
+                                   promp_buf_t *moved);
 
 /* Takes what the lanes hold, within the limit on what may wait here. An error: the manager broke the
  * protocol. */

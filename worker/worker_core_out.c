@@ -66,7 +66,7 @@ promp_err_t promp_worker_core_text(promp_worker_core_t *core, const char *text)
 
 /* --- messages --- */
 
-promp_err_t promp_worker_core_send(promp_worker_core_t *core, uint32_t id, promp_slice_t data)
+static promp_err_t send(promp_worker_core_t *core, uint32_t id, promp_slice_t data, promp_buf_t *moved)
 {
     if (id > INT32_MAX)
         return PROMP_ERR_MESSAGE_ID;
@@ -76,7 +76,17 @@ promp_err_t promp_worker_core_send(promp_worker_core_t *core, uint32_t id, promp
     if (backlog && backlog + data.size > PROMP_LIMIT_UNSENT)
         return PROMP_ERR_QUEUE_FULL;
     promp_message_t message = {PROMP_TYPE_USER_MESSAGE, .user_message = {.id = id, .data = data}};
-    return promp_worker_core_post(core, &message);
+    return promp_worker_core_post(core, &message, moved);
+}
+
+promp_err_t promp_worker_core_send(promp_worker_core_t *core, uint32_t id, promp_slice_t data)
+{
+    return send(core, id, data, NULL);
+}
+
+promp_err_t promp_worker_core_send_moved(promp_worker_core_t *core, uint32_t id, promp_buf_t *data)
+{
+    return send(core, id, promp_slice(data->data, data->size), data);
 }
 
 bool promp_worker_core_has_message(const promp_worker_core_t *core)
@@ -121,12 +131,22 @@ bool promp_worker_core_output_room(const promp_worker_core_t *core)
            PROMP_WINDOW_OUTPUT + PROMP_LIMIT_OUTPUT_QUEUE;
 }
 
-promp_err_t promp_worker_core_output(promp_worker_core_t *core, int stream, promp_slice_t text)
+static promp_err_t output(promp_worker_core_t *core, int stream, promp_slice_t text, promp_buf_t *moved)
 {
     if (stream < 1 || stream > 4)
         return PROMP_ERR_ARGUMENT;
     if (text.size > PROMP_LIMIT_VALUE)
         return PROMP_ERR_VALUE_SIZE;
-    promp_message_t output = {PROMP_TYPE_OUTPUT, .output = {.stream = (uint8_t)stream, .text = text}};
-    return promp_worker_core_post(core, &output);
+    promp_message_t message = {PROMP_TYPE_OUTPUT, .output = {.stream = (uint8_t)stream, .text = text}};
+    return promp_worker_core_post(core, &message, moved);
+}
+
+promp_err_t promp_worker_core_output(promp_worker_core_t *core, int stream, promp_slice_t text)
+{
+    return output(core, stream, text, NULL);
+}
+
+promp_err_t promp_worker_core_output_moved(promp_worker_core_t *core, int stream, promp_buf_t *text)
+{
+    return output(core, stream, promp_slice(text->data, text->size), text);
 }

@@ -1,6 +1,7 @@
 /* worker_core_task.c - the core's tasks: one after the other, their ends, and what an abort does to them. */
 #include "worker_core_impl.h"
 
+#include "mutant.h"
 #include "worker_text.h"
 
 bool promp_worker_core_aborted(promp_worker_core_t *core, bool looks)
@@ -58,14 +59,7 @@ promp_err_t promp_worker_core_result(promp_worker_core_t *core, promp_buf_t *cbo
         return PROMP_ERR_VALUE_SIZE;
     promp_message_t result = {
         PROMP_TYPE_RESULT, .result = {.task = core->running, .value = promp_slice(cbor->data, cbor->size)}};
-    promp_buf_t head = {0};
-    promp_slice_t rest; /* the value itself */
-    promp_err_t err = promp_message_encode_head(&result, &head, &rest);
-    if (!err)
-        err = promp_session_send_moved(core->session, PROMP_LANE_MESSAGES, PROMP_TYPE_RESULT,
-                                       promp_slice(head.data, head.size), cbor);
-    promp_buf_free(&head);
-    return err;
+    return promp_worker_core_post(core, &result, cbor);
 }
 
 promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t code, const char *kind,
@@ -86,7 +80,7 @@ promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t cod
                                                .kind = promp_slice(kinds.data, kinds.size),
                                                .text = promp_slice(texts.data, texts.size),
                                                .trace = promp_slice(traces.data, traces.size)}};
-        err = promp_worker_core_post(core, &failure);
+        err = promp_worker_core_post(core, &failure, NULL);
     }
     promp_buf_free(&kinds);
     promp_buf_free(&texts);
@@ -98,12 +92,13 @@ promp_err_t promp_worker_core_failure(promp_worker_core_t *core, promp_err_t cod
 static promp_err_t tell_done(promp_worker_core_t *core, uint64_t task, uint8_t outcome)
 {
     core->done = task;
-    promp_message_t done = {PROMP_TYPE_DONE,
-                            .done = {.task = task,
-                                     .outcome = outcome,
-                                     .end_messages = promp_session_sent(core->session, PROMP_LANE_MESSAGES),
-                                     .end_output = promp_session_sent(core->session, PROMP_LANE_OUTPUT)}};
-    return promp_worker_core_post(core, &done);
+    promp_message_t done = {
+        PROMP_TYPE_DONE,
+        .done = {.task = task,
+                 .outcome = outcome,
+                 .end_messages = PROMP_MUTANT(9) ? 0 : promp_session_sent(core->session, PROMP_LANE_MESSAGES),
+                 .end_output = promp_session_sent(core->session, PROMP_LANE_OUTPUT)}};
+    return promp_worker_core_post(core, &done, NULL);
 }
 
 promp_err_t promp_worker_core_finish(promp_worker_core_t *core, uint8_t outcome)

@@ -18,6 +18,10 @@ typedef struct {
 } promp_worker_pipe_t;
 #define PROMP_WORKER_PIPES 2
 
+/* What a user gives that is larger is copied before the lock is taken, and moves in: while the lock is held nobody
+ * answers the node. */
+#define PROMP_WORKER_LARGE (256 * PROMP_KIB)
+
 struct promp_worker {
     promp_hub_t *hub;
     promp_worker_core_t *core;         /* under the hub's lock, but for what any thread may call */

@@ -7,9 +7,15 @@ promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *d
         return PROMP_ERR_ARGUMENT;
     if (promp_worker_forked(worker))
         return PROMP_ERR_FORKED;
+    promp_buf_t copy = {0};
+    promp_err_t err = size < PROMP_WORKER_LARGE ? PROMP_OK : promp_buf_append(&copy, data, size);
+    if (err)
+        return err;
     promp_hub_lock(worker->hub);
-    promp_err_t err = promp_worker_core_send(worker->core, id, promp_slice(data, size));
+    err = copy.data ? promp_worker_core_send_moved(worker->core, id, &copy)
+                    : promp_worker_core_send(worker->core, id, promp_slice(data, size));
     promp_hub_unlock(worker->hub);
+    promp_buf_free(&copy);
     return err;
 }
 

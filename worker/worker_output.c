@@ -53,18 +53,23 @@ promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *t
         return PROMP_OK;
     if (promp_worker_forked(worker))
         return promp_worker_print_forked(stream, text, size);
+    promp_buf_t copy = {0};
+    promp_err_t err = size < PROMP_WORKER_LARGE ? PROMP_OK : promp_buf_append(&copy, text, size);
+    if (err)
+        return err;
     promp_hub_lock(worker->hub);
     bool wanted = worker->setup->options & (PROMP_OPT_REDIRECT | PROMP_OPT_ATOMIC);
-    promp_err_t err = PROMP_OK;
     if (wanted)
         err = wait_for_room(worker);
     /* What nobody wants to see waits for nothing: its last bytes are all that counts, for the exit record. */
     if (!err && (wanted || promp_worker_core_output_room(worker->core)))
-        err = promp_worker_core_output(worker->core, stream, promp_slice(text, size));
+        err = copy.data ? promp_worker_core_output_moved(worker->core, stream, &copy)
+                        : promp_worker_core_output(worker->core, stream, promp_slice(text, size));
     if (!err && wanted)
         (void)promp_hub_wait(worker->hub, is_out_or_end, worker,
                              PROMP_NEVER); /* it is queued, whatever this says */
     promp_hub_unlock(worker->hub);
+    promp_buf_free(&copy);
     return err;
 }
 

@@ -1,14 +1,9 @@
-/* The worker's shell as a process, with a node and a manager that are ours (worker_rig.h). */
-#include <errno.h>
-#include <fcntl.h>
+/* The worker's shell as a process, with a node and a manager that are ours (worker_rig.h): tasks, output, messages. */
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,10 +17,6 @@
         assert_true(WIFEXITED(status_));                                                                     \
         assert_int_equal(WEXITSTATUS(status_), code);                                                        \
     } while (0)
-
-/* --- tasks of the child --- */
-
-static promp_worker_t *worker_of_main;
 
 static int task_value(promp_task_t *task)
 {
@@ -45,33 +36,6 @@ static int task_native(promp_task_t *task)
     printf("one\ntw"); /* line buffered, the rest goes with the end of the task */
     fputs("o", stdout);
     return 0;
-}
-
-static int task_spin(promp_task_t *task)
-{
-    promp_task_progress(task, 0);
-    while (!promp_task_aborted(task))
-        usleep(1000);
-    return 1;
-}
-
-static int task_deaf(promp_task_t *task)
-{
-    promp_task_progress(task, 0);
-    while (pause() < 0)
-        continue;
-    return 0;
-}
-
-/* Prints until it may no more; says what stopped it. */
-static int task_flood(promp_task_t *task)
-{
-    static char block[16 * 1024];
-    promp_err_t err;
-    while (!(err = promp_worker_print(promp_task_worker(task), PROMP_STREAM_STDOUT, block, sizeof block)))
-        continue;
-    promp_task_failure(task, err, NULL, "ended", NULL);
-    return 1;
 }
 
 static int task_fork(promp_task_t *task)
@@ -111,20 +75,21 @@ static int task_threads(promp_task_t *task)
     return failed != NULL;
 }
 
-static int task_wait(promp_task_t *task)
+/* A message and a print that are moved instead of copied. */
+static int task_large(promp_task_t *task)
 {
-    promp_task_progress(task, 0);
-    promp_err_t err = promp_worker_wait_message(promp_task_worker(task), -1);
-    promp_task_failure(task, err, NULL, "ended", NULL);
-    return 1;
+    static char text[300 * 1024];
+    memset(text, 'a', sizeof text);
+    promp_err_t err = promp_worker_send(promp_task_worker(task), 7, text, sizeof text);
+    return err ? 1 : (int)promp_worker_print(promp_task_worker(task), PROMP_STREAM_STDERR, text, sizeof text);
 }
 
 static int native_worker(void)
 {
     static const promp_task_def_t tasks[] = {
-        {"value", task_value}, {"code", task_code},   {"native", task_native}, {"spin", task_spin},
-        {"deaf", task_deaf},   {"flood", task_flood}, {"fork", task_fork},     {"threads", task_threads},
-        {"wait", task_wait},   {NULL, NULL}};
+        {"value", task_value}, {"code", task_code},       {"native", task_native},
+        {"fork", task_fork},   {"threads", task_threads}, {"large", task_large},
+        {NULL, NULL}};
     return promp_worker_run(tasks);
 }
 
@@ -141,8 +106,6 @@ static void stop(promp_worker_rig_t *rig)
     ASSERT_EXITED(promp_worker_rig_wait(rig), 0);
     promp_worker_rig_close(rig);
 }
-
-/* --- tests --- */
 
 static void test_call(void **state)
 {
@@ -226,116 +189,6 @@ static void test_native_output(void **state)
     }
 }
 
-static void test_abort_obeyed(void **state)
-{
-    /* Aim: a task that looks at the flag sees the abort while it computes; what waited behind it is dropped. */
-    (void)state;
-    promp_worker_rig_t *rig = start(0);
-    promp_worker_rig_task(rig, "spin");
-    promp_worker_rig_task(rig, "spin");
-    promp_worker_rig_begun(rig, 1);
-    promp_session_urge(rig->session, PROMP_SLOT_ABORT, 2, 10000);
-    promp_worker_rig_done(rig, 1, 2);
-    promp_worker_rig_done(rig, 2, 2);
-    promp_worker_rig_task(rig, "value");
-    promp_worker_rig_done(rig, 3, 0);
-    stop(rig);
-}
-
-static void test_abort_terminates(void **state)
-{
-    /* Aim: a task that does not obey gets SIGTERM at 0.9 T, not much sooner. */
-    (void)state;
-    promp_worker_rig_t *rig = start(0);
-    promp_worker_rig_task(rig, "deaf");
-    promp_worker_rig_begun(rig, 1);
-    int64_t begin = promp_clock_ms();
-    promp_session_urge(rig->session, PROMP_SLOT_ABORT, 1, 300);
-    int status = promp_worker_rig_wait(rig);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGTERM);
-    assert_true(promp_clock_ms() - begin >= 260);
-    promp_worker_rig_close(rig);
-}
-
-static void test_abort_ends_waits(void **state)
-{
-    /* Aim: waiting for a message, and for room for output, ends with an abort. */
-    (void)state;
-    promp_worker_rig_t *rig = start(PROMP_OPT_REDIRECT);
-    promp_worker_rig_task(rig, "wait");
-    promp_worker_rig_begun(rig, 1);
-    promp_session_urge(rig->session, PROMP_SLOT_ABORT, 1, 10000);
-    promp_worker_rig_done(rig, 1, 2);
-    promp_worker_rig_task(rig, "flood");
-    promp_worker_rig_fill(rig, PROMP_WINDOW_OUTPUT / 2);
-    promp_session_urge(rig->session, PROMP_SLOT_ABORT, 2, 10000);
-    promp_worker_rig_done(rig, 2, 2);
-    promp_worker_rig_close(rig);
-}
-
-static void test_stop_ends_waits(void **state)
-{
-    /* Aim: a worker that waits for room for output ends when it is stopped, although nobody ever takes that output: after
-     * its lease or when it is killed; here the manager takes it after all. */
-    (void)state;
-    promp_worker_rig_t *rig = start(PROMP_OPT_REDIRECT);
-    promp_worker_rig_task(rig, "flood");
-    promp_worker_rig_fill(rig, PROMP_WINDOW_OUTPUT / 2);
-    promp_session_urge(rig->session, PROMP_SLOT_STOP, 0, 0);
-    promp_worker_rig_done(rig, 1, 2);
-    uint64_t size = 0;
-    while (size < PROMP_WINDOW_OUTPUT + PROMP_LIMIT_OUTPUT_QUEUE)
-        size += promp_worker_rig_take(rig, PROMP_LANE_OUTPUT).output.text.size;
-    promp_record_t record;
-    while (promp_session_take(rig->session, PROMP_LANE_OUTPUT, &record))
-        free(record.body);
-    ASSERT_EXITED(promp_worker_rig_wait(rig), 0);
-    promp_worker_rig_close(rig);
-}
-
-static void test_relink(void **state)
-{
-    /* Aim: a new link over the lifeline while a task runs: nothing is lost, the abort arrives over it. */
-    (void)state;
-    promp_worker_rig_t *rig = start(0);
-    promp_worker_rig_task(rig, "spin");
-    promp_worker_rig_begun(rig, 1);
-    promp_worker_rig_relink(rig);
-    promp_session_urge(rig->session, PROMP_SLOT_ABORT, 1, 20000);
-    promp_worker_rig_done(rig, 1, 2);
-    promp_worker_rig_relink(rig);
-    promp_worker_rig_task(rig, "value");
-    promp_worker_rig_done(rig, 2, 0);
-    stop(rig);
-}
-
-static void test_lifeline_ends(void **state)
-{
-    /* Aim: with the lifeline the worker ends at once, also in the middle of a task. */
-    (void)state;
-    promp_worker_rig_t *rig = start(0);
-    promp_worker_rig_task(rig, "deaf");
-    promp_worker_rig_begun(rig, 1);
-    close(rig->lifeline);
-    rig->lifeline = -1;
-    int status = promp_worker_rig_wait(rig);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGKILL);
-    promp_worker_rig_close(rig);
-}
-
-static void test_reset(void **state)
-{
-    /* Aim: a manager that broke off: an idle worker ends by itself, with another code than in good order. */
-    (void)state;
-    promp_worker_rig_t *rig = start(0);
-    promp_worker_rig_take(rig, PROMP_LANE_CONTROL);
-    promp_session_over(rig->session, PROMP_ERR_CREDIT);
-    ASSERT_EXITED(promp_worker_rig_wait(rig), 1);
-    promp_worker_rig_close(rig);
-}
-
 static void test_fork(void **state)
 {
     /* Aim: a forked child leaves the link alone: its print comes as native output, its other calls fail. */
@@ -361,150 +214,28 @@ static void test_threads(void **state)
     stop(rig);
 }
 
-/* --- hosts with a loop of their own --- */
-
-static atomic_int interrupted;
-
-static void on_interrupt(void *arg, uint64_t task)
+static void test_large(void **state)
 {
-    (void)arg;
-    atomic_store(&interrupted, (int)task);
-}
-
-static int interruptible_worker(void)
-{
-    promp_error_t error;
-    promp_task_t *task;
-    worker_of_main = promp_worker_open(&error);
-    if (!worker_of_main)
-        return 50;
-    if (promp_worker_id(worker_of_main) != 3 || promp_worker_level(worker_of_main) != 1 ||
-        promp_worker_timeout(worker_of_main) != 10000 || getenv("PROMP_WORKER_FDS") ||
-        strcmp(promp_worker_address(worker_of_main), "ipc:///here") != 0)
-        return 51;
-    size_t size;
-    if (promp_worker_extra(worker_of_main, &size)[0] != 1 || size != 1)
-        return 52;
-    for (int fd = 3; fd < 7; fd++)
-        if (!(fcntl(fd, F_GETFD) & FD_CLOEXEC))
-            return 53;
-    promp_worker_on_interrupt(worker_of_main, on_interrupt, NULL);
-    if (promp_worker_next(worker_of_main, 0, &task) != PROMP_ERR_TIMEOUT ||
-        promp_worker_is_busy(worker_of_main))
-        return 54;
-    promp_worker_send(worker_of_main, 1, "go", 2);
-    if (promp_worker_next(worker_of_main, -1, &task) || !promp_worker_is_busy(worker_of_main))
-        return 55;
-    promp_task_t *other;
-    if (promp_worker_next(worker_of_main, 0, &other) != PROMP_ERR_STATE || promp_task_number(task) != 1)
-        return 56;
-    promp_task_progress(task, 0);
-    while (!atomic_load(&interrupted))
-        usleep(1000);
-    if (atomic_load(&interrupted) != 1 || promp_task_finish(&task, PROMP_TASK_ABORT) || task)
-        return 57;
-    if (promp_worker_next(worker_of_main, -1, &task) != PROMP_ERR_CLOSED)
-        return 58;
-    promp_worker_close(&worker_of_main);
-    return promp_worker_open(&error) || error.code != PROMP_ERR_NOT_A_WORKER ? 59 : 0;
-}
-
-static void test_host_loop(void **state)
-{
-    /* Aim: open tells what the worker is; an abort not looked at calls the interrupt at T/2 and spares the task that ends then. */
+    /* Aim: large messages and prints arrive whole. */
     (void)state;
-    promp_worker_rig_t rig;
-    promp_worker_rig_start(&rig, 0, interruptible_worker);
-    promp_worker_rig_take(&rig, PROMP_LANE_MESSAGES); /* "go": it found no task before */
-    promp_worker_rig_task(&rig, "x");
-    promp_worker_rig_begun(&rig, 1);
-    int64_t begin = promp_clock_ms();
-    promp_session_urge(rig.session, PROMP_SLOT_ABORT, 1, 400);
-    promp_worker_rig_done(&rig, 1, 2);
-    assert_true(promp_clock_ms() - begin >= 190);
-    stop(&rig);
-}
-
-/* --- no worker at all --- */
-
-static int silent_worker(void)
-{
-    int null = open("/dev/null", O_WRONLY);
-    dup2(null, 2);
-    return native_worker();
-}
-
-static int run_body(int (*body)(void))
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(body());
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
-static int no_variable(void)
-{
-    unsetenv("PROMP_WORKER_FDS");
-    return silent_worker();
-}
-
-static int bad_variable(void)
-{
-    static const char *const values[] = {"", "x", "3x", "-1", "0", "99999999999999999999", "1000"};
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        setenv("PROMP_WORKER_FDS", values[i], 1);
-        int code = silent_worker();
-        if (code != 3)
-            return code;
-    }
-    return 3;
-}
-
-/* The right numbers with the wrong things behind them. */
-static int wrong_descriptors(void)
-{
-    int pair[2], pipes[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || pipe(pipes))
-        return 60;
-    dup2(pair[0], 103);
-    dup2(pair[0], 104);
-    dup2(pipes[0], 105);
-    dup2(pipes[1], 106); /* the write end */
-    setenv("PROMP_WORKER_FDS", "103", 1);
-    int code = silent_worker();
-    bool kept = fcntl(103, F_GETFD) >= 0 && fcntl(106, F_GETFD) >= 0;
-    return kept ? code : 61; /* what is not ours is left alone */
-}
-
-static void test_not_a_worker(void **state)
-{
-    /* Aim: a program that was not started as a worker says so and returns 3; nobody's descriptors are touched. */
-    (void)state;
-    ASSERT_EXITED(run_body(no_variable), 3);
-    ASSERT_EXITED(run_body(bad_variable), 3);
-    ASSERT_EXITED(run_body(wrong_descriptors), 3);
+    promp_worker_rig_t *rig = start(PROMP_OPT_REDIRECT);
+    promp_worker_rig_task(rig, "large");
+    promp_message_t m = promp_worker_rig_take(rig, PROMP_LANE_MESSAGES);
+    assert_int_equal(m.user_message.id, 7);
+    assert_int_equal(m.user_message.data.size, 300 * 1024);
+    m = promp_worker_rig_take(rig, PROMP_LANE_OUTPUT);
+    assert_int_equal(m.output.stream, PROMP_STREAM_STDERR);
+    assert_int_equal(m.output.text.size, 300 * 1024);
+    assert_int_equal(m.output.text.data[m.output.text.size - 1], 'a');
+    promp_worker_rig_done(rig, 1, 0);
+    stop(rig);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_call),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_native_output),
-        cmocka_unit_test(test_abort_obeyed),
-        cmocka_unit_test(test_abort_terminates),
-        cmocka_unit_test(test_abort_ends_waits),
-        cmocka_unit_test(test_stop_ends_waits),
-        cmocka_unit_test(test_relink),
-        cmocka_unit_test(test_lifeline_ends),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_host_loop),
-        cmocka_unit_test(test_not_a_worker),
+        cmocka_unit_test(test_call), cmocka_unit_test(test_failures), cmocka_unit_test(test_native_output),
+        cmocka_unit_test(test_fork), cmocka_unit_test(test_threads),  cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
