@@ -44,6 +44,7 @@ typedef struct {
     promp_id_t session; /* new, random */
     uint32_t options;   /* PROMP_OPT_* */
     uint32_t timeout;   /* lease, ms */
+    int time_limit;     /* ms it may live; 0: as long as it wants */
     uint32_t umask;
     const char *program; /* absolute */
     const char *folder;

@@ -12,7 +12,7 @@ static void leave_alive(promp_manager_core_t *core, worker_t *w)
     if (w->state == WORKER_ALIVE && !w->abandoned)
         core->alive--;
     w->state = WORKER_DRAINING;
-    w->stop_at = w->abort_at = w->give_up_at = PROMP_NEVER;
+    w->stop_at = w->abort_at = w->limit_at = w->give_up_at = PROMP_NEVER;
     w->say_kill = false;
     promp_manager_core_task_leave(core, w);
 }
@@ -290,8 +290,10 @@ static int64_t tick_alive(promp_manager_core_t *core, worker_t *w, int64_t now)
         promp_manager_core_start_kill(core, w, PROMP_ERR_WORKER_STOPPED);
     if (now >= w->abort_at)
         promp_manager_core_start_kill(core, w, PROMP_ERR_WORKER_ABORTED);
+    if (now >= w->limit_at)
+        promp_manager_core_start_kill(core, w, PROMP_ERR_WORKER_TIME_LIMIT);
     int64_t next = promp_session_tick(w->session, now);
-    next = promp_min64(next, promp_min64(w->stop_at, w->abort_at));
+    next = promp_min64(next, promp_min64(w->limit_at, promp_min64(w->stop_at, w->abort_at)));
     int64_t since = shut_since(core, w, now);
     int64_t end = promp_min64(w->give_up_at, since == PROMP_NEVER ? PROMP_NEVER : since + w->timeout);
     if (now < end)

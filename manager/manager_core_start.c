@@ -70,7 +70,8 @@ static void init_worker(promp_manager_core_t *core, worker_t *w, const promp_man
     w->key = start->session;
     w->options = start->options;
     w->timeout = start->timeout;
-    w->due = w->stop_at = w->abort_at = w->give_up_at = w->shut_since = PROMP_NEVER;
+    w->time_limit = start->time_limit;
+    w->due = w->stop_at = w->abort_at = w->give_up_at = w->limit_at = w->shut_since = PROMP_NEVER;
     w->end.kind = EVENT_END;
     for (int i = 0; i < INBOXES; i++)
         promp_list_init(&w->inbox[i]);
@@ -148,6 +149,11 @@ static void started(promp_manager_core_t *core, worker_t *w, uint32_t pid, int64
     if (w->state != WORKER_STARTING || w->refused)
         return; /* asked again after a new path, answered again */
     w->state = WORKER_ALIVE;
+    if (w->time_limit > 0) {
+        w->limit_at = now + w->time_limit;
+        w->due = promp_min64(w->due, w->limit_at);
+        core->due = promp_min64(core->due, w->limit_at);
+    }
     core->alive += !w->abandoned;
     promp_buf_free(&w->start);
     free(w->refusal);
@@ -215,7 +221,8 @@ void promp_manager_core_abandon(promp_manager_core_t *core, uint32_t worker)
 
 void promp_manager_core_start_kill(promp_manager_core_t *core, worker_t *w, promp_err_t cause)
 {
-    w->stop_at = w->abort_at = PROMP_NEVER; /* also when it was asked for before: they would stay due */
+    w->stop_at = w->abort_at = w->limit_at =
+        PROMP_NEVER; /* also when it was asked for before: they would stay due */
     if (w->kill_cause || w->state == WORKER_DRAINING || w->state == WORKER_ENDED)
         return;
     w->kill_cause = cause;

@@ -103,6 +103,8 @@ typedef struct worker {
     /* times */
     int64_t due; /* of the next tick */
     int64_t stop_at, abort_at, give_up_at;
+    int64_t limit_at;   /* its time limit, if any, is over */
+    int time_limit;     /* ms */
     bool opened;        /* the session was OPEN once */
     int64_t shut_since; /* since when it is not; PROMP_NEVER: it is */
 

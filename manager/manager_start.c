@@ -44,9 +44,12 @@ static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *sta
     if ((!start->extra && start->extra_size) || start->extra_size > PROMP_LIMIT_EXTRA)
         return promp_manager_fail(manager, PROMP_ERR_VALUE_SIZE, 0, "extra is at most %llu bytes",
                                   PROMP_LIMIT_EXTRA);
+    if (start->time_limit < 0)
+        return promp_manager_fail(manager, PROMP_ERR_ARGUMENT, 0, "a time limit below 0");
     order->start = (promp_manager_core_start_t){
         .options = manager->options,
         .timeout = (uint32_t)manager->timeout,
+        .time_limit = start->time_limit,
         .umask = promp_manager_place_umask(),
         .program = order->program,
         .folder = order->folder,

@@ -99,6 +99,7 @@ typedef struct {
     const char *folder;      /* working directory; NULL: the manager's */
     const void *extra;       /* encoded value for the worker's language (promp_task_extra), at most 64 KiB */
     size_t extra_size;
+    int time_limit; /* ms from its start until it is ended with WORKER_TIME_LIMIT; 0: none */
 } promp_start_t;
 
 /* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready then: what is sent meanwhile

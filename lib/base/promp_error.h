@@ -49,6 +49,7 @@ extern "C" {
     X(LIMIT_WORKERS, 1210, "the limit on workers is reached")                                                \
     X(LIMIT_LINKS, 1211, "the limit on connections is reached")                                              \
     X(NODE_RUNS, 1212, "another node already serves this folder")                                            \
+    X(NO_BROKER, 1213, "this version has no brokers: it works on one machine only")                          \
     /* 13xx: starting a worker */                                                                            \
     X(PROGRAM_MISSING, 1301, "the worker program does not exist")                                            \
     X(PROGRAM_DENIED, 1302, "the worker program may not be executed")                                        \
@@ -56,6 +57,7 @@ extern "C" {
     X(START_SIZE, 1304, "arguments and environment of the worker are too large")                             \
     X(START_FOLDER, 1305, "the working directory of the worker cannot be entered")                           \
     X(PROCESSES, 1306, "the system allows no more processes")                                                \
+    X(NO_PLACE, 1307, "no node can ever serve what the worker asks for")                                     \
     /* 14xx: what a peer sent */                                                                             \
     X(FRAME_SIZE, 1401, "a frame is larger or smaller than allowed")                                         \
     X(FRAME_HEADER, 1402, "the header of a frame is malformed")                                              \

@@ -16,10 +16,11 @@ def program(name: str) -> "str | None":
     given = os.environ.get(name.upper().replace("-", "_"))
     if given:
         return given
+    # A wheel; a build folder; an installed tree, where the package is in lib/promp.
     for folder in (os.path.join(PACKAGE_ROOT, "Pro", "bin"), os.path.join(os.path.dirname(PACKAGE_ROOT), "bin"),
-                   os.path.join(sys.prefix, "bin")):
-        path = os.path.join(folder, name)
-        if os.access(path, os.X_OK):
+                   os.path.join(PACKAGE_ROOT, "..", "..", "bin"), os.path.join(PACKAGE_ROOT, "..", "..", "..", "bin")):
+        path = os.path.normpath(os.path.join(folder, name))
+        if os.access(path, os.X_OK) and os.path.isfile(path):
             return path
     return None
 
@@ -37,16 +38,16 @@ def shared_library() -> "str | None":
     return None
 
 
-def worker_command() -> "tuple[str, list[str]]":
-    """Returns program and arguments of a worker that runs the same Python as this process."""
-    flags = subprocess._args_from_interpreter_flags()
-    tail = [*flags, "-c", BOOT, PACKAGE_ROOT]
-    executable = sys.executable or "python3"
+def worker_command(other: "str | None" = None) -> "tuple[str, list[str]]":
+    """Returns program and arguments of a worker that runs the same Python as this process, or the interpreter `other`."""
+    # The standard library's own multiprocessing hands the interpreter's options on with the same function.
+    tail = [*subprocess._args_from_interpreter_flags(), "-c", BOOT, PACKAGE_ROOT]
+    executable = other or sys.executable or "python3"
     worker = program("promp-worker")
     if worker is None:
         return executable, [executable, *tail]
-    library = shared_library()
     argv = [worker, "--python", executable]
+    library = None if other else shared_library()
     if library:
         argv += ["--library", library, "--version", "%d.%d" % sys.version_info[:2]]
     return worker, [*argv, "--", *tail]

@@ -1,114 +1,121 @@
 """The main loop of a Python worker: takes tasks, runs them in the main thread, sends what they return."""
 
+import atexit
 import builtins
 import io
+import os
 import signal
 import sys
+import types
 
-from . import MP, _promp
+from . import _manager, _process, _promp
 
 _CODE_CACHE = 64  # compiled scripts that are kept, so that a call repeated is not compiled again
-
-
-class _Output(io.TextIOBase):
-    """sys.stdout and sys.stderr: each write is one record of output."""
-
-    encoding = "utf-8"
-    errors = "backslashreplace"
-
-    def __init__(self, core, stream, fd):
-        self._print = core.print
-        self._stream = stream
-        self._fd = fd
-        self.buffer = _Bytes(self)
-
-    def write(self, text):
-        if text:
-            self._print(self._stream, text)
-        return len(text)
-
-    def writable(self):
-        return True
-
-    def fileno(self):
-        return self._fd
-
-
-class _Bytes(io.RawIOBase):
-    """The `buffer` of an output: bytes are text of the same record stream."""
-
-    def __init__(self, text):
-        self._text = text
-
-    def write(self, data):
-        self._text.write(bytes(data).decode("utf-8", "replace"))
-        return len(data)
-
-    def writable(self):
-        return True
+_OUTCOME_DONE, _OUTCOME_FAILED, _OUTCOME_ABORTED = range(3)
 
 
 def _compile(cache, code, name):
     key = (code, name)
     compiled = cache.get(key)
     if compiled is None:
-        compiled = compile(code, name, "exec", dont_inherit=True)
+        compiled = compile(code.decode("utf-8"), name, "exec", dont_inherit=True)
         if len(cache) >= _CODE_CACHE:
             cache.pop(next(iter(cache)))
         cache[key] = compiled
     return compiled
 
 
-def _namespace(file):
-    names = {"__name__": "__main__", "__builtins__": builtins, "__doc__": None}
+def _main_module(file):
+    """A module of its own for each task: what looks for sys.modules['__main__'], pickle say, finds the task."""
+    module = types.ModuleType("__main__")
+    module.__builtins__ = builtins
     if file is not None:
-        names["__file__"] = file
-    return names
+        module.__file__ = file
+    return module
+
+
+def _execute(task, parts, cache):
+    """Runs one task's code, with its module as __main__ and the folder of its script on the path."""
+    _, kind, name, file, code, args, wants = parts
+    module = _main_module(file)
+    before, sys.modules["__main__"] = sys.modules.get("__main__"), module
+    folder = os.path.dirname(file) if file else None
+    if folder:
+        sys.path.insert(0, folder)
+    try:
+        exec(_compile(cache, code, file or "<remote>"), module.__dict__)
+        if kind == _promp.TASK_FUNCTION:
+            if name not in module.__dict__:
+                raise NameError("the script has no function '%s'" % name)
+            value = module.__dict__[name](*args)
+            if wants:
+                task.result(value)
+    finally:
+        sys.modules["__main__"] = before
+        if folder and folder in sys.path:
+            sys.path.remove(folder)
 
 
 def _run(task, parts, cache, core):
     """Runs one task; returns when it is done, raises what it raised."""
-    _, kind, name, file, code, args, wants = parts
+    kind = parts[1]
     if kind == _promp.TASK_TEST:
         core.print(1, "Test message.\n")
-        return
-    if kind == _promp.TASK_TEST_BOX:
-        raise RuntimeError("a message box needs a display, and there is none")
-    if kind not in (_promp.TASK_CODE, _promp.TASK_FUNCTION):
-        raise LookupError("a Python worker has no native task '%s'" % name)
-    names = _namespace(file)
-    exec(_compile(cache, code.decode("utf-8"), file or "<remote>"), names)
-    if kind == _promp.TASK_FUNCTION:
-        if name not in names:
-            raise NameError("the script has no function '%s'" % name)
-        value = names[name](*args)
-        if wants:
-            task.result(value)
+    elif kind == _promp.TASK_TEST_BOX:
+        raise RuntimeError("a message box needs a display, and this worker has none")
+    elif kind in (_promp.TASK_CODE, _promp.TASK_FUNCTION):
+        _execute(task, parts, cache)
+    else:
+        raise LookupError("a Python worker has no native task '%s'" % parts[2])
 
 
-def _report(task, core, error):
-    """Sends a failure as a record of its own and its traceback as one write to stderr."""
+def _text_of(error):
+    try:
+        return str(error)
+    except BaseException:
+        return "<unprintable>"
+
+
+def _trace_of(error, code):
+    """The traceback as text, without our own frames, with the lines of code that came without a file."""
+    import linecache
     import traceback
 
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_globals is globals():
-        trace = trace.tb_next  # our own frames say nothing to the user
+        trace = trace.tb_next
+    text = code.decode("utf-8", "replace")
+    linecache.cache["<remote>"] = (len(text), None, text.splitlines(True), "<remote>")
     try:
-        text = "".join(traceback.format_exception(type(error), error, trace))
-    except Exception:
-        text = "%s: <unprintable>\n" % type(error).__name__
+        return "".join(traceback.format_exception(type(error), error, trace))
+    except BaseException:
+        return "%s: <unprintable>\n" % type(error).__name__
+    finally:
+        linecache.cache.pop("<remote>", None)
+
+
+def _clean(text, limit):
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")[:limit]
+
+
+def _report(task, core, error, code):
+    """Sends a failure as a record of its own and its traceback as one write to stderr."""
     try:
-        message = str(error)
-    except Exception:
-        message = "<unprintable>"
-    core.print(2, text)
-    clean = [s.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
-             for s in (type(error).__qualname__, message, text)]
-    task.failure(clean[0][:200], clean[1][:15000], clean[2][:250000])
+        trace = _trace_of(error, code)
+        core.print(2, trace)
+        # In bytes a character is at most four: the limits of limits.h hold.
+        task.failure(_clean(type(error).__qualname__, 200), _clean(_text_of(error), 15000), _clean(trace, 250000))
+    except MemoryError:
+        task.failure("MemoryError", "no memory left, not even to say for what", "")
+
+
+def _exit_text(error):
+    """What sys.exit('text') prints."""
+    return "" if error.code is None or isinstance(error.code, int) else _text_of(error.code) + "\n"
 
 
 class _Interrupts:
-    """SIGINT asks the task it names to end; one that arrives when that task is over is dropped."""
+    """SIGINT asks the task it names to end, once; one that arrives when that task is over is dropped."""
 
     def __init__(self, core):
         self._core = core
@@ -116,7 +123,38 @@ class _Interrupts:
 
     def __call__(self, number, frame):
         if self.current and self._core.interrupted() == self.current:
+            self.current = 0
             raise KeyboardInterrupt
+
+    def expect(self, task):
+        """A task begins; what the one before it did to the signal is undone."""
+        if signal.getsignal(signal.SIGINT) is not self:
+            signal.signal(signal.SIGINT, self)
+        self.current = task
+
+
+def _one(task, core, interrupts, cache):
+    """Runs a task from its begin to its end. Returns its outcome."""
+    code = b""
+    try:
+        parts = task.parts()
+        code = parts[4]
+        interrupts.expect(parts[0])
+        try:
+            _run(task, parts, cache, core)
+        finally:
+            interrupts.current = 0
+        return _OUTCOME_ABORTED if task.aborted() else _OUTCOME_DONE
+    except SystemExit as error:
+        interrupts.current = 0
+        core.print(2, _exit_text(error))
+        return _OUTCOME_ABORTED  # it ended itself: there is no result
+    except BaseException as error:
+        interrupts.current = 0
+        if isinstance(error, KeyboardInterrupt) and task.aborted():
+            return _OUTCOME_ABORTED
+        _report(task, core, error, code)
+        return _OUTCOME_ABORTED if task.aborted() else _OUTCOME_FAILED
 
 
 def _serve(core, interrupts):
@@ -125,39 +163,31 @@ def _serve(core, interrupts):
         task = core.next()
         if task is None:
             return
-        outcome = 0
-        try:
-            parts = task.parts()
-            interrupts.current = parts[0]
-            try:
-                _run(task, parts, cache, core)
-            finally:
-                interrupts.current = 0
-        except SystemExit:
-            pass
-        except BaseException as error:
-            interrupts.current = 0
-            outcome = 2 if task.aborted() else 1
-            if not (isinstance(error, KeyboardInterrupt) and outcome == 2):
-                _report(task, core, error)
-            error = None
-        if outcome == 0 and task.aborted():
-            outcome = 2
-        task.finish(outcome)
+        task.finish(_one(task, core, interrupts, cache))
+        task = None
+
+
+def _set_path(extra):
+    if extra.get("path"):
+        sys.path[:] = extra["path"]
+    elif extra.get("path_first"):
+        sys.path[:] = extra["path_first"] + [p for p in sys.path if p not in extra["path_first"]]
 
 
 def main():
-    """Runs the worker of this process until its manager stops it; the process exits when this returns."""
+    """Runs the worker of this process until its manager stops it; the process ends when this returns."""
     core = _promp.worker_open()
-    MP._worker_object = MP.ProWorker._make(core)
-    extra = core.extra() or {}
-    if extra.get("path"):
-        sys.path[:] = extra["path"]
+    _process.worker = _process.ProWorker._make(core)
+    _set_path(core.extra() or {})
     sys.argv[:] = [""]
-    sys.stdout, sys.stderr = _Output(core, 1, 1), _Output(core, 2, 2)
+    sys.stdout, sys.stderr = core.output(1), core.output(2)
+    io.TextIOBase.register(type(sys.stdout))
+    io.RawIOBase.register(type(sys.stdout.buffer))
+    # Registered first, called last: threads and exit handlers of the tasks still have an output then.
+    atexit.unregister(_manager.close_managers)
+    atexit.register(core.close)
+    atexit.register(_manager.close_managers)
     interrupts = _Interrupts(core)
     signal.signal(signal.SIGINT, interrupts)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _serve(core, interrupts)
-    MP._close_managers()
-    core.close()

@@ -1,4 +1,6 @@
 /* Pro._promp: libpromp for Python. Pro.MP is the interface; what is here is not meant for users. */
+#include <string.h>
+
 #include "pyvalue.h"
 #include "pyworker.h"
 #include "state.h"
@@ -30,7 +32,24 @@ static PyObject *decode(PyObject *module, PyObject *args)
     return value;
 }
 
+/* error(number, detail or None) -> ProMPError with the text of docs/errors.md, not raised */
+static PyObject *error(PyObject *module, PyObject *args)
+{
+    int number;
+    const char *detail;
+    if (!PyArg_ParseTuple(args, "iz:error", &number, &detail))
+        return NULL;
+    const char *text = promp_error_text((promp_err_t)number), *name = promp_error_name((promp_err_t)number);
+    PyObject *sentence;
+    if (detail && strncmp(detail, text, strlen(text)) == 0)
+        sentence = PyUnicode_FromString(detail); /* libpromp's own, which begins with it */
+    else
+        sentence = PyUnicode_FromFormat(detail ? "%s: %s" : "%s", text, detail);
+    return promp_state_error(promp_state_of_module(module), number, name, sentence);
+}
+
 static PyMethodDef functions[] = {
+    {"error", error, METH_VARARGS, NULL},
     {"worker_open", worker_open, METH_NOARGS, NULL},
     {"encode", encode, METH_O, NULL},
     {"decode", decode, METH_VARARGS, NULL},
@@ -56,7 +75,9 @@ static int add_numbers(PyObject *module)
         {"MESSAGE_MAX", PROMP_MESSAGE_MAX},       {"OPT_REDIRECT", PROMP_OPT_REDIRECT},
         {"OPT_ATOMIC", PROMP_OPT_ATOMIC},         {"TASK_CODE", PROMP_TASK_CODE},
         {"TASK_FUNCTION", PROMP_TASK_FUNCTION},   {"TASK_TEST", PROMP_TASK_TEST},
-        {"TASK_TEST_BOX", PROMP_TASK_TEST_BOX},   {"TASK_NATIVE", PROMP_TASK_NATIVE},
+        {"TASK_TEST_BOX", PROMP_TASK_TEST_BOX},   {"ERR_NOT_FOUND", PROMP_ERR_NOT_FOUND},
+        {"ERR_NO_BROKER", PROMP_ERR_NO_BROKER},   {"ERR_NO_PLACE", PROMP_ERR_NO_PLACE},
+        {"TASK_NATIVE", PROMP_TASK_NATIVE},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (add_number(module, numbers[i].name, numbers[i].value) < 0)
@@ -67,16 +88,22 @@ static int add_numbers(PyObject *module)
 static int exec_module(PyObject *module)
 {
     promp_state_t *state = promp_state_of_module(module);
-    state->to_bytes = PyObject_GetAttrString((PyObject *)&PyLong_Type, "to_bytes");
-    state->from_bytes = PyObject_GetAttrString((PyObject *)&PyLong_Type, "from_bytes");
+    PyObject *number = (PyObject *)&PyLong_Type;
+    state->to_bytes = PyObject_GetAttrString(number, "to_bytes");
+    state->from_bytes = PyObject_GetAttrString(number, "from_bytes");
+    state->bit_length = PyObject_GetAttrString(number, "bit_length");
+    state->invert = PyObject_GetAttrString(number, "__invert__");
     state->error = PyErr_NewExceptionWithDoc(
         "Pro.MP.ProMPError", "What promp refused or lost: attributes number, name; the text is the message.",
         PyExc_RuntimeError, NULL);
-    if (!state->to_bytes || !state->from_bytes || !state->error)
+    if (!state->to_bytes || !state->from_bytes || !state->bit_length || !state->invert || !state->error)
         return -1;
     if (PyModule_AddObjectRef(module, "ProMPError", state->error) < 0 || add_numbers(module) < 0)
         return -1;
     if (promp_manager_type_add(module, state) < 0 || promp_worker_type_add(module, state) < 0)
+        return -1;
+    if (promp_output_types_add(module, state) < 0 ||
+        PyModule_AddStringConstant(module, "VERSION", promp_version()) < 0)
         return -1;
     return promp_task_type_add(module, state);
 }
@@ -88,8 +115,12 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->manager);
     Py_VISIT(state->worker);
     Py_VISIT(state->task);
+    Py_VISIT(state->output);
+    Py_VISIT(state->buffer);
     Py_VISIT(state->to_bytes);
     Py_VISIT(state->from_bytes);
+    Py_VISIT(state->bit_length);
+    Py_VISIT(state->invert);
     return 0;
 }
 
@@ -100,8 +131,12 @@ static int clear(PyObject *module)
     Py_CLEAR(state->manager);
     Py_CLEAR(state->worker);
     Py_CLEAR(state->task);
+    Py_CLEAR(state->output);
+    Py_CLEAR(state->buffer);
     Py_CLEAR(state->to_bytes);
     Py_CLEAR(state->from_bytes);
+    Py_CLEAR(state->bit_length);
+    Py_CLEAR(state->invert);
     return 0;
 }
 

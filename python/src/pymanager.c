@@ -1,30 +1,48 @@
+/* Pro._promp.Manager: its life, and the call-backs that end in Python. */
 #include "pymanager.h"
 
 #include <string.h>
 
 /* --- call-backs of libpromp: they run in the calling thread; the GIL may or may not be held --- */
 
-static void keep_exception(promp_pymanager_t *self)
+void promp_pymanager_keep(promp_pymanager_t *self)
 {
     if (!self->pending[0])
         PyErr_Fetch(&self->pending[0], &self->pending[1], &self->pending[2]);
     else
-        PyErr_WriteUnraisable((PyObject *)self);
+        PyErr_WriteUnraisable(NULL); /* self may be on its way out */
 }
 
-static void on_output(void *arg, uint32_t worker, int stream, const char *text, size_t size)
+PyObject *promp_pymanager_done(promp_pymanager_t *self)
 {
-    promp_pymanager_t *self = arg;
+    if (!self->pending[0])
+        Py_RETURN_NONE;
+    PyErr_Restore(self->pending[0], self->pending[1], self->pending[2]);
+    memset(self->pending, 0, sizeof self->pending);
+    return NULL;
+}
+
+void promp_pymanager_on_output(void *arg, uint32_t worker, int stream, const char *text, size_t size)
+{
+    (void)worker;
     PyGILState_STATE gil = PyGILState_Ensure();
-    if (self->output && self->output != Py_None) {
-        PyObject *result =
-            PyObject_CallFunction(self->output, "Iiy#", (unsigned)worker, stream, text, (Py_ssize_t)size);
+    int out = stream == PROMP_STREAM_STDOUT || stream == PROMP_STREAM_NATIVE_STDOUT;
+    PyObject *target = PySys_GetObject(out ? "stdout" : "stderr"), *result = NULL;
+    if (target && target != Py_None) {
+        Py_INCREF(target);
+        PyObject *decoded = PyUnicode_DecodeUTF8(text, (Py_ssize_t)size, "replace");
+        if (decoded)
+            result = PyObject_CallMethod(target, "write", "O", decoded);
         if (!result)
-            keep_exception(self);
-        Py_XDECREF(result);
+            promp_pymanager_keep(arg);
+        Py_XDECREF(decoded);
+        Py_DECREF(target);
     }
+    Py_XDECREF(result);
     PyGILState_Release(gil);
 }
+
+/* --- what may be asked --- */
 
 promp_manager_t *promp_pymanager_get(promp_pymanager_t *self)
 {
@@ -46,42 +64,14 @@ PyObject *promp_pymanager_raise(promp_pymanager_t *self, promp_err_t error)
     return promp_state_raise(self->state, error, last && last->code == error ? last->text : NULL);
 }
 
-/* --- life --- */
-
-static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+/* check(): raises what every call would raise. */
+PyObject *promp_pymanager_check(promp_pymanager_t *self, PyObject *args)
 {
     (void)args;
-    (void)kwargs;
-    promp_pymanager_t *self = (promp_pymanager_t *)PyType_GenericAlloc(type, 0);
-    return (PyObject *)self;
+    return promp_pymanager_get(self) ? Py_NewRef(Py_None) : NULL;
 }
 
-/* open(state_module, parent or None, node_program or None, no_start, output) */
-static PyObject *manager_open(promp_pymanager_t *self, PyObject *args)
-{
-    PyObject *module, *parent, *output;
-    const char *program;
-    int no_start;
-    if (!PyArg_ParseTuple(args, "OOzpO:open", &module, &parent, &program, &no_start, &output))
-        return NULL;
-    if (self->manager) {
-        PyErr_SetString(PyExc_RuntimeError, "the manager is open");
-        return NULL;
-    }
-    promp_manager_config_t config = {.node_program = program, .no_start = no_start};
-    self->state = promp_state_of_module(module);
-    Py_XDECREF(self->module);
-    self->module = Py_NewRef(module);
-    Py_XDECREF(self->output);
-    self->output = Py_NewRef(output);
-    if (parent != Py_None && !(config.parent = promp_worker_of(self->state, parent)))
-        return NULL;
-    promp_error_t error = {0};
-    Py_BEGIN_ALLOW_THREADS self->manager = promp_manager_new(&config, &error);
-    Py_END_ALLOW_THREADS if (!self->manager) return promp_state_raise(self->state, error.code, error.text);
-    promp_manager_on_output(self->manager, on_output, self);
-    Py_RETURN_NONE;
-}
+/* --- life --- */
 
 static void close_manager(promp_pymanager_t *self)
 {
@@ -89,39 +79,79 @@ static void close_manager(promp_pymanager_t *self)
     self->manager = NULL;
     if (!manager)
         return;
-    Py_BEGIN_ALLOW_THREADS promp_manager_destroy(&manager);
+    Py_BEGIN_ALLOW_THREADS
+    promp_manager_destroy(&manager);
     Py_END_ALLOW_THREADS
 }
 
-static PyObject *raise_pending(promp_pymanager_t *self)
+/* Manager(parent Worker or None, node_program or None) */
+static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    if (!self->pending[0])
-        Py_RETURN_NONE;
-    PyErr_Restore(self->pending[0], self->pending[1], self->pending[2]);
-    memset(self->pending, 0, sizeof self->pending);
-    return NULL;
+    PyObject *parent;
+    const char *program;
+    promp_state_t *state = PyType_GetModuleState(type);
+    if (kwargs && PyDict_Size(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Manager takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "Oz:Manager", &parent, &program))
+        return NULL;
+    promp_manager_config_t config = {.node_program = program};
+    if (parent != Py_None && !(config.parent = promp_worker_of(state, parent)))
+        return NULL;
+    promp_pymanager_t *self = (promp_pymanager_t *)PyType_GenericAlloc(type, 0);
+    if (!self)
+        return NULL;
+    self->state = state;
+    promp_error_t error = {0};
+    Py_BEGIN_ALLOW_THREADS
+    self->manager = promp_manager_new(&config, &error);
+    Py_END_ALLOW_THREADS
+    if (!self->manager) {
+        promp_state_raise(state, error.code, error.text);
+        Py_DECREF(self);
+        return NULL;
+    }
+    promp_manager_on_output(self->manager, promp_pymanager_on_output, self);
+    return (PyObject *)self;
 }
 
 static PyObject *manager_close(promp_pymanager_t *self, PyObject *unused)
 {
     (void)unused;
+    if (!self->manager)
+        Py_RETURN_NONE;
+    promp_err_t error = promp_manager_check(self->manager);
+    if (error && error != PROMP_ERR_FORKED)
+        return promp_state_raise(self->state, error, NULL);
+    if (self->inside) {
+        PyErr_SetString(PyExc_RuntimeError, "the manager is in one of its calls");
+        return NULL;
+    }
     close_manager(self);
-    return raise_pending(self);
+    return promp_pymanager_done(self);
+}
+
+/* At the end of the interpreter: from any thread, but not under the feet of one that is inside. */
+static PyObject *manager_end(promp_pymanager_t *self, PyObject *unused)
+{
+    (void)unused;
+    if (!self->inside)
+        close_manager(self);
+    return promp_pymanager_done(self);
 }
 
 static int manager_traverse(promp_pymanager_t *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE((PyObject *)self));
-    Py_VISIT(self->module);
-    Py_VISIT(self->output);
     Py_VISIT(self->waits);
     return 0;
 }
 
 static int manager_clear(promp_pymanager_t *self)
 {
-    Py_CLEAR(self->output);
-    Py_CLEAR(self->waits);
+    (void)
+        self; /* the wait objects' capsules are needed until the manager is closed, and refer to nothing strongly */
     return 0;
 }
 
@@ -137,8 +167,7 @@ static void manager_dealloc(promp_pymanager_t *self)
         PyErr_WriteUnraisable(NULL);
     }
     PyErr_Restore(kept[0], kept[1], kept[2]);
-    manager_clear(self);
-    Py_CLEAR(self->module);
+    Py_CLEAR(self->waits);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
     Py_DECREF(type);
@@ -150,17 +179,17 @@ PyObject *promp_pymanager_process(promp_pymanager_t *self, PyObject *args)
     promp_manager_t *manager = promp_pymanager_get(self);
     if (!manager)
         return NULL;
+    self->inside++;
     promp_err_t error = promp_manager_process(manager);
-    if (self->pending[0])
-        return raise_pending(self);
-    if (error)
+    self->inside--;
+    if (error && !self->pending[0])
         return promp_pymanager_raise(self, error);
-    Py_RETURN_NONE;
+    return promp_pymanager_done(self);
 }
 
 static PyMethodDef methods[] = {
-    {"open", (PyCFunction)manager_open, METH_VARARGS, NULL},
     {"close", (PyCFunction)manager_close, METH_NOARGS, NULL},
+    {"end", (PyCFunction)manager_end, METH_NOARGS, NULL},
 #define ROW(name, flags)                                                                                     \
     {                                                                                                        \
 #name, (PyCFunction)promp_pymanager_##name, flags, NULL                                              \
@@ -168,6 +197,7 @@ static PyMethodDef methods[] = {
     ROW(start, METH_VARARGS),
     ROW(stop, METH_VARARGS),
     ROW(task, METH_VARARGS),
+    ROW(abort, METH_VARARGS),
     ROW(abort_async, METH_VARARGS),
     ROW(send, METH_VARARGS),
     ROW(receive, METH_VARARGS),
@@ -195,6 +225,7 @@ static PyMethodDef methods[] = {
     ROW(workers_busy, METH_NOARGS),
     ROW(worker_pid, METH_VARARGS),
     ROW(last_error, METH_NOARGS),
+    ROW(check, METH_NOARGS),
 #undef ROW
     {NULL, NULL, 0, NULL},
 };
@@ -212,7 +243,7 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     .name = "Pro._promp.Manager",
     .basicsize = sizeof(promp_pymanager_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };
 

@@ -5,24 +5,32 @@
 #include "state.h"
 
 typedef struct {
-    PyObject_HEAD promp_state_t *state;
+    PyObject ob_base;
+    promp_state_t *state;
     promp_manager_t *manager; /* NULL: closed */
-    PyObject *module;         /* keeps state alive */
-    PyObject *output;         /* called with (worker, stream, bytes), or NULL */
-    PyObject *waits;          /* dict: worker -> object with progress(i), msg(s), wasAborted() */
-    PyObject *pending[3];     /* exception raised by a call-back, to be raised by the call that led to it */
+    PyObject *waits;          /* dict: worker -> capsule with its wait object */
+    int inside;           /* calls under way that may let go of the GIL or call back: it must not be closed */
+    PyObject *pending[3]; /* exception raised by a call-back, to be raised by the call that led to it */
 } promp_pymanager_t;
 
-/* The manager of self, or NULL with RuntimeError when it is closed. */
+/* The manager of self, or NULL with RuntimeError when it is closed, of another thread or forked. */
 promp_manager_t *promp_pymanager_get(promp_pymanager_t *self);
 /* NULL with the exception for the manager's last error. */
 PyObject *promp_pymanager_raise(promp_pymanager_t *self, promp_err_t error);
+/* In a call-back that failed: keeps the exception. */
+void promp_pymanager_keep(promp_pymanager_t *self);
+/* None, or NULL with the exception that a call-back raised meanwhile. */
+PyObject *promp_pymanager_done(promp_pymanager_t *self);
+
+/* promp_output_fn: writes to sys.stdout or sys.stderr. */
+void promp_pymanager_on_output(void *arg, uint32_t worker, int stream, const char *text, size_t size);
 
 /* Methods by subject, joined to one table in pymanager.c. */
 #define PROMP_PYMANAGER_METHOD(name) PyObject *promp_pymanager_##name(promp_pymanager_t *self, PyObject *args)
 PROMP_PYMANAGER_METHOD(start);
 PROMP_PYMANAGER_METHOD(stop);
 PROMP_PYMANAGER_METHOD(task);
+PROMP_PYMANAGER_METHOD(abort);
 PROMP_PYMANAGER_METHOD(abort_async);
 PROMP_PYMANAGER_METHOD(send);
 PROMP_PYMANAGER_METHOD(receive);
@@ -50,5 +58,6 @@ PROMP_PYMANAGER_METHOD(workers_alive);
 PROMP_PYMANAGER_METHOD(workers_busy);
 PROMP_PYMANAGER_METHOD(worker_pid);
 PROMP_PYMANAGER_METHOD(last_error);
+PROMP_PYMANAGER_METHOD(check);
 
 #endif

@@ -1,20 +1,13 @@
+/* Pro._promp.Manager: messages, and waiting. */
 #include "pymanager.h"
-
-#include <time.h>
-
-static long long now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 PyObject *promp_pymanager_send(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker, id;
+    uint32_t worker;
+    unsigned id;
     Py_buffer data;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "IIy*:send", &worker, &id, &data))
+    if (!manager || !PyArg_ParseTuple(args, "O&Iy*:send", promp_state_worker_id, &worker, &id, &data))
         return NULL;
     promp_err_t error = promp_manager_send(manager, worker, id, data.buf, (size_t)data.len);
     PyBuffer_Release(&data);
@@ -26,10 +19,10 @@ PyObject *promp_pymanager_send(promp_pymanager_t *self, PyObject *args)
 /* receive(worker) -> (id, bytes, worker) or None */
 PyObject *promp_pymanager_receive(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker;
+    uint32_t worker;
     promp_message_user_t message;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "I:receive", &worker))
+    if (!manager || !PyArg_ParseTuple(args, "O&:receive", promp_state_worker_id, &worker))
         return NULL;
     if (!promp_manager_receive(manager, worker, &message))
         Py_RETURN_NONE;
@@ -42,43 +35,47 @@ PyObject *promp_pymanager_receive(promp_pymanager_t *self, PyObject *args)
 
 PyObject *promp_pymanager_has_message(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker;
+    uint32_t worker;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "I:has_message", &worker))
+    if (!manager || !PyArg_ParseTuple(args, "O&:has_message", promp_state_worker_id, &worker))
         return NULL;
     return PyBool_FromLong(promp_manager_has_message(manager, worker));
 }
 
-/* One wait in slices: call(manager, worker, slice) until it gives something else than TIMEOUT or STATE. */
+/* One wait in slices, each until it gives something else than TIMEOUT or STATE. */
 static PyObject *wait_in_slices(promp_pymanager_t *self, promp_manager_t *manager, int message,
-                                unsigned worker, int timeout)
+                                uint32_t worker, int timeout)
 {
-    long long deadline = timeout < 0 ? -1 : now_ms() + timeout;
+    long long deadline = timeout < 0 ? -1 : promp_state_now() + timeout;
     for (;;) {
-        long long left = deadline < 0 ? PROMP_PY_SLICE : deadline - now_ms();
-        int slice = left < 0 ? 0 : left > PROMP_PY_SLICE ? PROMP_PY_SLICE : (int)left;
+        int slice = promp_state_slice(deadline);
         promp_err_t error;
-        Py_BEGIN_ALLOW_THREADS error =
+        self->inside++;
+        Py_BEGIN_ALLOW_THREADS
+        error =
             message ? promp_manager_wait_message(manager, worker, slice) : promp_manager_wait(manager, slice);
-        Py_END_ALLOW_THREADS if (error == PROMP_OK) Py_RETURN_TRUE;
+        Py_END_ALLOW_THREADS
+        self->inside--;
+        if (error == PROMP_OK)
+            Py_RETURN_TRUE;
         if (PyErr_CheckSignals() < 0)
             return NULL;
-        if (error != PROMP_ERR_TIMEOUT && error != PROMP_ERR_STATE) {
-            if (error == PROMP_ERR_NO_WORKER)
-                Py_RETURN_FALSE;
+        if (error == PROMP_ERR_NO_WORKER)
+            Py_RETURN_FALSE;
+        if (error != PROMP_ERR_TIMEOUT && error != PROMP_ERR_STATE)
             return promp_pymanager_raise(self, error);
-        }
-        if (deadline >= 0 && now_ms() >= deadline)
+        if (deadline >= 0 && promp_state_now() >= deadline)
             Py_RETURN_FALSE;
     }
 }
 
 PyObject *promp_pymanager_wait_message(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker;
+    uint32_t worker;
     int timeout;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "Ii:wait_message", &worker, &timeout))
+    if (!manager || !PyArg_ParseTuple(args, "O&O&:wait_message", promp_state_worker_id, &worker,
+                                      promp_state_ms, &timeout))
         return NULL;
     return wait_in_slices(self, manager, 1, worker, timeout);
 }
@@ -87,7 +84,7 @@ PyObject *promp_pymanager_wait(promp_pymanager_t *self, PyObject *args)
 {
     int timeout;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "i:wait", &timeout))
+    if (!manager || !PyArg_ParseTuple(args, "O&:wait", promp_state_ms, &timeout))
         return NULL;
     return wait_in_slices(self, manager, 0, 0, timeout);
 }

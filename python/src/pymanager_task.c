@@ -1,3 +1,4 @@
+/* Pro._promp.Manager: starting and stopping workers, tasks and what comes of them. */
 #include "pymanager.h"
 #include "pyvalue.h"
 
@@ -38,7 +39,7 @@ err:
     return -1;
 }
 
-/* start(program, argv or None, env or None, folder or None, extra bytes, count) -> list of ids */
+/* start(program, argv or None, env or None, folder or None, extra bytes, time limit in ms, count) -> list of ids */
 PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
 {
     PyObject *program = NULL, *argv_list, *env_list, *folder_object, *folder = NULL, *keep[2] = {NULL, NULL},
@@ -47,9 +48,10 @@ PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
     uint32_t *workers = NULL;
     Py_buffer extra = {0};
     Py_ssize_t count;
+    int limit;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "O&OOOy*n:start", PyUnicode_FSConverter, &program, &argv_list,
-                                      &env_list, &folder_object, &extra, &count))
+    if (!manager || !PyArg_ParseTuple(args, "O&OOOy*O&n:start", PyUnicode_FSConverter, &program, &argv_list,
+                                      &env_list, &folder_object, &extra, promp_state_ms, &limit, &count))
         goto out;
     if (count < 1 || count > 1000000) {
         PyErr_SetString(PyExc_ValueError, "the number of workers is not valid");
@@ -68,12 +70,15 @@ PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
                            .env = env,
                            .folder = folder ? PyBytes_AsString(folder) : NULL,
                            .extra = extra.buf,
-                           .extra_size = (size_t)extra.len};
+                           .extra_size = (size_t)extra.len,
+                           .time_limit = limit};
     size_t started = 0;
-    promp_err_t error;
-    Py_BEGIN_ALLOW_THREADS error =
-        promp_manager_start_many(manager, &start, (size_t)count, workers, &started);
-    Py_END_ALLOW_THREADS(void) error; /* promp_manager_error keeps it for lastError() */
+    self->inside++;
+    Py_BEGIN_ALLOW_THREADS
+    promp_manager_start_many(manager, &start, (size_t)count, workers,
+                             &started); /* lastError() tells why not */
+    Py_END_ALLOW_THREADS
+    self->inside--;
     ids = PyList_New(0);
     for (size_t i = 0; ids && i < started; i++) {
         PyObject *id = PyLong_FromUnsignedLong(workers[i]);
@@ -97,15 +102,15 @@ out:
 /* task(worker, kind, name or None, file or None, code str or None, args or None, result) */
 PyObject *promp_pymanager_task(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker;
+    uint32_t worker;
     int kind, result;
     const char *name, *code;
     Py_ssize_t code_size;
     PyObject *file_object, *values, *file = NULL;
     promp_pyvalue_t encoded = {0};
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "IizOz#Op:task", &worker, &kind, &name, &file_object, &code,
-                                      &code_size, &values, &result))
+    if (!manager || !PyArg_ParseTuple(args, "O&izOz#Op:task", promp_state_worker_id, &worker, &kind, &name,
+                                      &file_object, &code, &code_size, &values, &result))
         return NULL;
     if (file_object != Py_None && !PyUnicode_FSConverter(file_object, &file))
         return NULL;
@@ -132,24 +137,11 @@ PyObject *promp_pymanager_task(promp_pymanager_t *self, PyObject *args)
 
 PyObject *promp_pymanager_stop(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker;
+    uint32_t worker;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "I:stop", &worker))
+    if (!manager || !PyArg_ParseTuple(args, "O&:stop", promp_state_worker_id, &worker))
         return NULL;
     promp_err_t error = promp_manager_stop(manager, worker);
-    if (error)
-        return promp_pymanager_raise(self, error);
-    Py_RETURN_NONE;
-}
-
-PyObject *promp_pymanager_abort_async(promp_pymanager_t *self, PyObject *args)
-{
-    unsigned worker;
-    int timeout;
-    promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "Ii:abort_async", &worker, &timeout))
-        return NULL;
-    promp_err_t error = promp_manager_abort_async(manager, worker, timeout);
     if (error)
         return promp_pymanager_raise(self, error);
     Py_RETURN_NONE;
@@ -165,11 +157,11 @@ PyObject *promp_pymanager_has_results(promp_pymanager_t *self, PyObject *args)
 /* take_result(worker, default) -> value or default */
 PyObject *promp_pymanager_take_result(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker;
+    uint32_t worker;
     PyObject *fallback;
     promp_result_t result;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "IO:take_result", &worker, &fallback))
+    if (!manager || !PyArg_ParseTuple(args, "O&O:take_result", promp_state_worker_id, &worker, &fallback))
         return NULL;
     if (!promp_manager_take_result_cbor(manager, worker, &result))
         return Py_NewRef(fallback);
@@ -188,10 +180,10 @@ PyObject *promp_pymanager_has_errors(promp_pymanager_t *self, PyObject *args)
 /* take_error(worker) -> (worker, task, number, kind, text, trace) or None */
 PyObject *promp_pymanager_take_error(promp_pymanager_t *self, PyObject *args)
 {
-    unsigned worker;
+    uint32_t worker;
     promp_failure_t failure;
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "I:take_error", &worker))
+    if (!manager || !PyArg_ParseTuple(args, "O&:take_error", promp_state_worker_id, &worker))
         return NULL;
     if (!promp_manager_take_error(manager, worker, &failure))
         Py_RETURN_NONE;

@@ -3,7 +3,8 @@
 #include "pyworker.h"
 
 typedef struct {
-    PyObject_HEAD promp_pyworker_t *worker;
+    PyObject ob_base;
+    promp_pyworker_t *worker;
     promp_task_t *task; /* NULL: finished */
 } promp_pytask_t;
 
@@ -79,8 +80,10 @@ static PyObject *task_finish(promp_pytask_t *self, PyObject *args)
     if (!get(self) || !PyArg_ParseTuple(args, "i:finish", &outcome))
         return NULL;
     promp_err_t error;
-    Py_BEGIN_ALLOW_THREADS error = promp_task_finish(&self->task, (promp_task_outcome_t)outcome);
-    Py_END_ALLOW_THREADS return error == PROMP_ERR_MEMORY ? PyErr_NoMemory() : Py_NewRef(Py_None);
+    Py_BEGIN_ALLOW_THREADS
+    error = promp_task_finish(&self->task, (promp_task_outcome_t)outcome);
+    Py_END_ALLOW_THREADS
+    return error == PROMP_ERR_MEMORY ? PyErr_NoMemory() : Py_NewRef(Py_None);
 }
 
 static PyObject *task_aborted(promp_pytask_t *self, PyObject *unused)

@@ -80,8 +80,8 @@ static int encode_bigint(promp_state_t *state, PyObject *object, int negative, p
 {
     int result = -1;
     PyObject *magnitude = NULL, *bits = NULL, *bytes = NULL;
-    magnitude = negative ? PyNumber_Invert(object) : Py_NewRef(object);
-    if (!magnitude || !(bits = PyObject_CallMethod(magnitude, "bit_length", NULL)))
+    magnitude = negative ? PyObject_CallFunctionObjArgs(state->invert, object, NULL) : Py_NewRef(object);
+    if (!magnitude || !(bits = PyObject_CallFunctionObjArgs(state->bit_length, magnitude, NULL)))
         goto out;
     Py_ssize_t size = PyLong_AsSsize_t(bits);
     if (size < 0)

@@ -1,13 +1,9 @@
 /* Pro._promp.Worker: the calls of promp_worker_* for Pro.MP.ProWorker and for the worker's main loop. */
-#include "pyvalue.h"
-#include "state.h"
-
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <time.h>
-
 #include "pyworker.h"
+
+#include <signal.h>
+
+#include "pyvalue.h"
 
 promp_worker_t *promp_worker_of(promp_state_t *state, PyObject *object)
 {
@@ -38,8 +34,11 @@ PyObject *promp_pyworker_open(PyObject *module)
     promp_state_t *state = promp_state_of_module(module);
     promp_error_t error = {0};
     promp_worker_t *worker;
-    Py_BEGIN_ALLOW_THREADS worker = promp_worker_open(&error);
-    Py_END_ALLOW_THREADS if (!worker) return promp_state_raise(state, error.code, error.text);
+    Py_BEGIN_ALLOW_THREADS
+    worker = promp_worker_open(&error);
+    Py_END_ALLOW_THREADS
+    if (!worker)
+        return promp_state_raise(state, error.code, error.text);
     promp_pyworker_t *self = (promp_pyworker_t *)PyType_GenericAlloc(state->worker, 0);
     if (!self) {
         promp_worker_close(&worker);
@@ -67,8 +66,11 @@ static PyObject *worker_next(promp_pyworker_t *self, PyObject *unused)
     for (;;) {
         promp_task_t *task = NULL;
         promp_err_t error;
-        Py_BEGIN_ALLOW_THREADS error = promp_worker_next(worker, -1, &task);
-        Py_END_ALLOW_THREADS if (error == PROMP_OK) return promp_pytask_new(self, task);
+        Py_BEGIN_ALLOW_THREADS
+        error = promp_worker_next(worker, -1, &task);
+        Py_END_ALLOW_THREADS
+        if (error == PROMP_OK)
+            return promp_pytask_new(self, task);
         if (error == PROMP_ERR_CLOSED)
             Py_RETURN_NONE;
         if (PyErr_CheckSignals() < 0)
@@ -90,36 +92,33 @@ static PyObject *worker_close(promp_pyworker_t *self, PyObject *unused)
     (void)unused;
     promp_worker_t *worker = self->worker;
     self->worker = NULL;
-    Py_BEGIN_ALLOW_THREADS promp_worker_close(&worker);
-    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS
+    promp_worker_close(&worker);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
 }
 
-/* print(stream, text): lone surrogates travel as '?', output never fails for what it holds. */
+/* print(stream, text) */
 static PyObject *worker_print(promp_pyworker_t *self, PyObject *args)
 {
     int stream;
-    PyObject *text, *encoded = NULL;
-    Py_ssize_t size;
-    promp_worker_t *worker = promp_pyworker_get(self);
-    if (!worker || !PyArg_ParseTuple(args, "iU:print", &stream, &text))
+    PyObject *text;
+    if (!promp_pyworker_get(self) || !PyArg_ParseTuple(args, "iU:print", &stream, &text))
         return NULL;
-    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
-    if (!data) {
-        PyErr_Clear();
-        encoded = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
-        if (!encoded || PyBytes_AsStringAndSize(encoded, (char **)&data, &size) < 0) {
-            Py_XDECREF(encoded);
-            return NULL;
-        }
-    }
-    promp_err_t error;
-    Py_BEGIN_ALLOW_THREADS error = promp_worker_print(worker, stream, data, (size_t)size);
-    Py_END_ALLOW_THREADS Py_XDECREF(encoded);
-    if (PyErr_CheckSignals() < 0)
+    if (stream != PROMP_STREAM_STDOUT && stream != PROMP_STREAM_STDERR)
+        return refuse_error(self, PROMP_ERR_ARGUMENT);
+    return promp_pyoutput_write(self, stream, text) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* output(stream) -> an object for sys.stdout or sys.stderr */
+static PyObject *worker_output(promp_pyworker_t *self, PyObject *args)
+{
+    int stream;
+    if (!promp_pyworker_get(self) || !PyArg_ParseTuple(args, "i:output", &stream))
         return NULL;
-    if (error == PROMP_ERR_MEMORY)
-        return PyErr_NoMemory();
-    Py_RETURN_NONE;
+    if (stream != PROMP_STREAM_STDOUT && stream != PROMP_STREAM_STDERR)
+        return refuse_error(self, PROMP_ERR_ARGUMENT);
+    return promp_pyoutput_new(self, stream);
 }
 
 static PyObject *worker_send(promp_pyworker_t *self, PyObject *args)
@@ -130,8 +129,10 @@ static PyObject *worker_send(promp_pyworker_t *self, PyObject *args)
     if (!worker || !PyArg_ParseTuple(args, "Iy*:send", &id, &data))
         return NULL;
     promp_err_t error;
-    Py_BEGIN_ALLOW_THREADS error = promp_worker_send(worker, id, data.buf, (size_t)data.len);
-    Py_END_ALLOW_THREADS PyBuffer_Release(&data);
+    Py_BEGIN_ALLOW_THREADS
+    error = promp_worker_send(worker, id, data.buf, (size_t)data.len);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&data);
     if (error == PROMP_ERR_MEMORY)
         return PyErr_NoMemory();
     return PyBool_FromLong(error == PROMP_OK);
@@ -152,31 +153,27 @@ static PyObject *worker_receive(promp_pyworker_t *self, PyObject *unused)
     return made;
 }
 
-static long long now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static PyObject *worker_wait_message(promp_pyworker_t *self, PyObject *args)
 {
     int timeout;
     promp_worker_t *worker = promp_pyworker_get(self);
-    if (!worker || !PyArg_ParseTuple(args, "i:wait_message", &timeout))
+    if (!worker || !PyArg_ParseTuple(args, "O&:wait_message", promp_state_ms, &timeout))
         return NULL;
-    long long deadline = timeout < 0 ? -1 : now_ms() + timeout;
+    long long deadline = timeout < 0 ? -1 : promp_state_now() + timeout;
     for (;;) {
-        long long left = deadline < 0 ? PROMP_PY_SLICE : deadline - now_ms();
-        int slice = left < 0 ? 0 : left > PROMP_PY_SLICE ? PROMP_PY_SLICE : (int)left;
         promp_err_t error;
-        Py_BEGIN_ALLOW_THREADS error = promp_worker_wait_message(worker, slice);
-        Py_END_ALLOW_THREADS if (error == PROMP_OK) Py_RETURN_TRUE;
+        Py_BEGIN_ALLOW_THREADS
+        error = promp_worker_wait_message(worker, promp_state_slice(deadline));
+        Py_END_ALLOW_THREADS
+        if (error == PROMP_OK)
+            Py_RETURN_TRUE;
         if (PyErr_CheckSignals() < 0)
             return NULL;
+        if (error == PROMP_ERR_FORKED)
+            return refuse_error(self, error);
         if (error != PROMP_ERR_TIMEOUT && error != PROMP_ERR_STATE)
             Py_RETURN_FALSE; /* stop or abort came */
-        if (deadline >= 0 && now_ms() >= deadline)
+        if (deadline >= 0 && promp_state_now() >= deadline)
             Py_RETURN_FALSE;
     }
 }
@@ -234,8 +231,10 @@ static void worker_dealloc(promp_pyworker_t *self)
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     promp_worker_t *worker = self->worker;
     self->worker = NULL;
-    Py_BEGIN_ALLOW_THREADS promp_worker_close(&worker);
-    Py_END_ALLOW_THREADS((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_BEGIN_ALLOW_THREADS
+    promp_worker_close(&worker);
+    Py_END_ALLOW_THREADS((freefunc)PyType_GetSlot(type, Py_tp_free))
+    (self);
     Py_DECREF(type);
 }
 
@@ -250,7 +249,7 @@ static PyMethodDef methods[] = {
     ROW(level, METH_NOARGS),       ROW(options, METH_NOARGS),       ROW(timeout, METH_NOARGS),
     ROW(is_busy, METH_NOARGS),     ROW(stopped, METH_NOARGS),       ROW(aborted, METH_NOARGS),
     ROW(address, METH_NOARGS),     ROW(extra, METH_NOARGS),         ROW(progress, METH_VARARGS),
-    ROW(text, METH_VARARGS),
+    ROW(text, METH_VARARGS),       ROW(output, METH_VARARGS),
 #undef ROW
     {NULL, NULL, 0, NULL},
 };

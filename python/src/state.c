@@ -1,5 +1,8 @@
 #include "state.h"
 
+#include <limits.h>
+#include <time.h>
+
 static PyObject *exception_for(promp_state_t *state, promp_err_t error)
 {
     switch (error) {
@@ -24,21 +27,30 @@ static PyObject *exception_for(promp_state_t *state, promp_err_t error)
     }
 }
 
+PyObject *promp_state_error(promp_state_t *state, int number, const char *name, PyObject *text)
+{
+    PyObject *exception = text ? PyObject_CallFunctionObjArgs(state->error, text, NULL) : NULL;
+    PyObject *value = PyLong_FromLong(number), *label = PyUnicode_FromString(name);
+    if (!exception || !value || !label || PyObject_SetAttrString(exception, "number", value) < 0 ||
+        PyObject_SetAttrString(exception, "name", label) < 0)
+        Py_CLEAR(exception);
+    Py_XDECREF(label);
+    Py_XDECREF(value);
+    Py_XDECREF(text);
+    return exception;
+}
+
 PyObject *promp_state_raise(promp_state_t *state, promp_err_t error, const char *text)
 {
     if (!text || !*text)
         text = promp_error_text(error);
     PyObject *type = exception_for(state, error);
-    PyObject *exception = PyObject_CallFunction(type, "s", text);
-    if (exception && type == state->error) {
-        PyObject *number = PyLong_FromLong(error), *name = PyUnicode_FromString(promp_error_name(error));
-        if (number && name) {
-            PyObject_SetAttrString(exception, "number", number);
-            PyObject_SetAttrString(exception, "name", name);
-        }
-        Py_XDECREF(number);
-        Py_XDECREF(name);
+    if (type != state->error) {
+        PyErr_SetString(type, text);
+        return NULL;
     }
+    PyObject *exception =
+        promp_state_error(state, error, promp_error_name(error), PyUnicode_FromString(text));
     if (exception)
         PyErr_SetObject(type, exception);
     Py_XDECREF(exception);
@@ -48,4 +60,59 @@ PyObject *promp_state_raise(promp_state_t *state, promp_err_t error, const char 
 promp_state_t *promp_state_of_module(PyObject *module)
 {
     return PyModule_GetState(module);
+}
+
+promp_state_t *promp_state_of(PyObject *object)
+{
+    return PyType_GetModuleState(Py_TYPE(object));
+}
+
+static PyObject *as_int(PyObject *object, const char *what)
+{
+    if (PyIndex_Check(object))
+        return PyNumber_Index(object);
+    PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__name__");
+    if (name)
+        PyErr_Format(PyExc_TypeError, "%s is an int, not '%U'", what, name);
+    Py_XDECREF(name);
+    return NULL;
+}
+
+int promp_state_worker_id(PyObject *object, void *id)
+{
+    PyObject *number = as_int(object, "a worker's id");
+    if (!number)
+        return 0;
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    Py_DECREF(number);
+    *(uint32_t *)id = overflow || value < 0 || value > UINT32_MAX ? PROMP_WORKER_INVALID : (uint32_t)value;
+    return 1;
+}
+
+int promp_state_ms(PyObject *object, void *ms)
+{
+    PyObject *number = as_int(object, "a time in milliseconds");
+    if (!number)
+        return 0;
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    Py_DECREF(number);
+    if (overflow)
+        value = overflow < 0 ? INT_MIN : INT_MAX;
+    *(int *)ms = value < INT_MIN ? INT_MIN : value > INT_MAX ? INT_MAX : (int)value;
+    return 1;
+}
+
+long long promp_state_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int promp_state_slice(long long deadline)
+{
+    long long left = deadline < 0 ? PROMP_PY_SLICE : deadline - promp_state_now();
+    return left < 0 ? 0 : left > PROMP_PY_SLICE ? PROMP_PY_SLICE : (int)left;
 }

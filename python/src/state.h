@@ -15,27 +15,46 @@ typedef struct {
     PyTypeObject *manager; /* Pro._promp.Manager */
     PyTypeObject *worker;  /* Pro._promp.Worker */
     PyTypeObject *task;    /* Pro._promp.Task */
-    PyObject *to_bytes;    /* int.to_bytes */
-    PyObject *from_bytes;  /* int.from_bytes */
+    PyTypeObject *output;  /* Pro._promp.Output */
+    PyTypeObject *buffer;  /* Pro._promp.OutputBuffer */
+    /* int's own methods, which no subclass can replace */
+    PyObject *to_bytes, *from_bytes, *bit_length, *invert;
 } promp_state_t;
 
 promp_state_t *promp_state_of_module(PyObject *module);
+/* Of an object whose type this module made; such types cannot be derived from. */
+promp_state_t *promp_state_of(PyObject *object);
 
 /* Sets a Python exception for error and returns NULL: ARGUMENT and MESSAGE_ID give ValueError, VALUE_* TypeError or
  * ValueError, MEMORY MemoryError, THREAD, FORKED, CLOSED, STATE RuntimeError, all else ProMPError(text) with
- * attributes number, name and text. text may be NULL. */
+ * attributes number and name. text may be NULL. */
 PyObject *promp_state_raise(promp_state_t *state, promp_err_t error, const char *text);
+
+/* A ProMPError with attributes number and name, a new reference, not raised; takes the reference to text, which may be
+ * NULL with an exception. */
+PyObject *promp_state_error(promp_state_t *state, int number, const char *name, PyObject *text);
 
 /* The worker inside a Worker object; NULL with an exception when it is another kind of object or closed. */
 promp_worker_t *promp_worker_of(promp_state_t *state, PyObject *object);
 
+/* Converters for "O&". A worker's id (uint32_t *): an int that is no id at all becomes PROMP_WORKER_INVALID, the id of nobody.
+ * A time (int *): milliseconds, cut to what an int holds. Both: TypeError for what is no int. */
+int promp_state_worker_id(PyObject *object, void *id);
+int promp_state_ms(PyObject *object, void *ms);
+
+/* CLOCK_MONOTONIC in milliseconds. */
+long long promp_state_now(void);
+
 /* How long a waiting call sleeps at most before it looks for signals again, ms. A signal that comes between that look and
  * the system call would otherwise be noticed only at the end of the wait. */
 #define PROMP_PY_SLICE 200
+/* What is left of a wait, at most a slice; deadline -1: none. */
+int promp_state_slice(long long deadline);
 
 /* Types, made by the module's exec slot. 0, or -1 with an exception. */
 int promp_manager_type_add(PyObject *module, promp_state_t *state);
 int promp_worker_type_add(PyObject *module, promp_state_t *state);
 int promp_task_type_add(PyObject *module, promp_state_t *state);
+int promp_output_types_add(PyObject *module, promp_state_t *state);
 
 #endif

@@ -1,0 +1,46 @@
+"""What went wrong: refusals, failures of tasks, ends of workers."""
+
+from . import _promp
+from ._promp import ProMPError
+
+
+class ProTaskError(ProMPError):
+    """A task that failed, or whose worker died (ours, beyond the reference).
+
+    Attributes: worker - its id; task - its number at the worker; number - 10xx or 15xx of docs/errors.md;
+    kind - type of the exception, '' where there was none; traceback - as text, '' where there was none.
+    """
+
+    worker: int
+    task: int
+    number: int
+    kind: str
+    traceback: str
+
+
+def task_error(parts):
+    """Returns the ProTaskError of what _promp.Manager.take_error() gives."""
+    worker, task, number, kind, text, trace = parts
+    error = ProTaskError("%s: %s" % (kind, text) if kind else text)
+    error.worker, error.task, error.number, error.kind, error.traceback = worker, task, number, kind, trace
+    error.name = _promp.error(number, None).name
+    return error
+
+
+class ProWorkerExit:
+    """How a worker ended (ours, beyond the reference).
+
+    Attributes: worker - its id; number - 15xx of docs/errors.md; cause - the same in words; code - exit code, where signal
+    is 0; signal - 0 where none ended it; node - name of the host it ran on; memory - largest resident memory in bytes;
+    output - its last output that had not been delivered, at most 64 KiB, bytes; lost - bytes of output known to be lost.
+    """
+
+    __slots__ = ("worker", "number", "cause", "code", "signal", "node", "memory", "output", "lost")
+
+    def __init__(self, worker: int, number: int, code: int, signal: int, memory: int, cause: str, output: bytes, lost: int,
+                 node: str):
+        self.worker, self.number, self.cause, self.code, self.signal = worker, number, cause, code, signal
+        self.node, self.memory, self.output, self.lost = node, memory, output, lost
+
+    def __repr__(self) -> str:
+        return "<ProWorkerExit worker=%d: %s>" % (self.worker, self.cause)

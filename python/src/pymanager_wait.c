@@ -1,0 +1,146 @@
+/* Pro._promp.Manager: wait objects, and ending what runs. */
+#include "pymanager.h"
+
+/* What libpromp gives back to the functions below. It lives in a capsule in self->waits. */
+typedef struct {
+    promp_pymanager_t *self;
+    PyObject
+        *mirror; /* has _progress(int), _text(str), _aborted() -> bool; refers to the user's object weakly */
+} wait_arg_t;
+
+/* Calls a method of the mirror with argument, which is released and may be NULL with an exception, or none at all. The
+ * call may replace the wait object, so nothing of arg is used after it. */
+static PyObject *call_mirror(const wait_arg_t *arg, const char *name, PyObject *argument)
+{
+    promp_pymanager_t *self = arg->self;
+    PyObject *mirror = Py_NewRef(arg->mirror), *result = NULL;
+    if (argument)
+        result = PyObject_CallMethod(mirror, name, "O", argument);
+    else if (!PyErr_Occurred())
+        result = PyObject_CallMethod(mirror, name, NULL);
+    if (!result)
+        promp_pymanager_keep(self);
+    Py_XDECREF(argument);
+    Py_DECREF(mirror);
+    return result;
+}
+
+static void on_progress(void *arg, int value)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    Py_XDECREF(call_mirror(arg, "_progress", PyLong_FromLong(value)));
+    PyGILState_Release(gil);
+}
+
+static void on_text(void *arg, const char *text)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    Py_XDECREF(call_mirror(arg, "_text", PyUnicode_FromString(text)));
+    PyGILState_Release(gil);
+}
+
+static bool on_aborted(void *arg)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *result = call_mirror(arg, "_aborted", NULL);
+    bool aborted = result == Py_True;
+    Py_XDECREF(result);
+    PyGILState_Release(gil);
+    return aborted;
+}
+
+static void free_arg(PyObject *capsule)
+{
+    wait_arg_t *arg = PyCapsule_GetPointer(capsule, NULL);
+    Py_XDECREF(arg->mirror);
+    PyMem_Free(arg);
+}
+
+static PyObject *new_arg(promp_pymanager_t *self, PyObject *mirror)
+{
+    wait_arg_t *arg = PyMem_Malloc(sizeof *arg);
+    if (!arg)
+        return PyErr_NoMemory();
+    *arg = (wait_arg_t){self, NULL};
+    PyObject *capsule = PyCapsule_New(arg, NULL, free_arg);
+    if (capsule)
+        arg->mirror = Py_NewRef(mirror);
+    else
+        PyMem_Free(arg);
+    return capsule;
+}
+
+/* set_wait(worker, mirror, abort_timeout); an unknown worker is nobody's wait object. */
+PyObject *promp_pymanager_set_wait(promp_pymanager_t *self, PyObject *args)
+{
+    uint32_t worker;
+    int timeout;
+    PyObject *mirror, *key = NULL, *capsule = NULL, *result = NULL;
+    promp_manager_t *manager = promp_pymanager_get(self);
+    if (!manager || !PyArg_ParseTuple(args, "O&OO&:set_wait", promp_state_worker_id, &worker, &mirror,
+                                      promp_state_ms, &timeout))
+        return NULL;
+    if (!self->waits && !(self->waits = PyDict_New()))
+        return NULL;
+    if (!(key = PyLong_FromUnsignedLong(worker)) || !(capsule = new_arg(self, mirror)))
+        goto out;
+    promp_wait_object_t wait = {.arg = PyCapsule_GetPointer(capsule, NULL),
+                                .progress = on_progress,
+                                .text = on_text,
+                                .aborted = on_aborted,
+                                .abort_timeout = timeout};
+    promp_err_t error = promp_manager_set_wait_object(manager, worker, &wait);
+    if (error == PROMP_ERR_NO_WORKER)
+        result = Py_NewRef(Py_None);
+    else if (error)
+        promp_pymanager_raise(self, error);
+    else if (PyDict_SetItem(self->waits, key, capsule) ==
+             0) /* frees the one before, which is out of use now */
+        result = Py_NewRef(Py_None);
+    else
+        promp_manager_set_wait_object(manager, worker, NULL);
+out:
+    Py_XDECREF(key);
+    Py_XDECREF(capsule);
+    return result;
+}
+
+/* abort(worker, timeout): until it is over, output and wait objects being served meanwhile. */
+PyObject *promp_pymanager_abort(promp_pymanager_t *self, PyObject *args)
+{
+    uint32_t worker;
+    int timeout;
+    promp_manager_t *manager = promp_pymanager_get(self);
+    if (!manager ||
+        !PyArg_ParseTuple(args, "O&O&:abort", promp_state_worker_id, &worker, promp_state_ms, &timeout))
+        return NULL;
+    long long begin = promp_state_now();
+    promp_err_t error;
+    for (;;) {
+        long long left = timeout < 0 ? -1 : timeout - (promp_state_now() - begin);
+        self->inside++;
+        Py_BEGIN_ALLOW_THREADS
+        error = promp_manager_abort(manager, worker, timeout < 0 ? timeout : left < 0 ? 0 : (int)left);
+        Py_END_ALLOW_THREADS
+        self->inside--;
+        if (error != PROMP_ERR_STATE)
+            break;
+        if (PyErr_CheckSignals() < 0) /* the abort goes on by itself */
+            return NULL;
+    }
+    if (error && error != PROMP_ERR_TIMEOUT && !self->pending[0])
+        return promp_pymanager_raise(self, error);
+    return promp_pymanager_done(self);
+}
+
+PyObject *promp_pymanager_abort_async(promp_pymanager_t *self, PyObject *args)
+{
+    uint32_t worker;
+    int timeout;
+    promp_manager_t *manager = promp_pymanager_get(self);
+    if (!manager ||
+        !PyArg_ParseTuple(args, "O&O&:abort_async", promp_state_worker_id, &worker, promp_state_ms, &timeout))
+        return NULL;
+    promp_err_t error = promp_manager_abort_async(manager, worker, timeout);
+    return error ? promp_pymanager_raise(self, error) : Py_NewRef(Py_None);
+}
