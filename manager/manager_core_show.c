@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "mutant.h"
+
 /* --- events of a worker --- */
 
 /* Everything that came before this event was taken, and its output shown. */
@@ -14,6 +16,8 @@ static bool counts(const worker_t *w, const event_t *event)
     if (promp_session_taken(w->session, PROMP_LANE_MESSAGES) < event->end_messages)
         return false;
     /* Pieces of which nothing is shown (new-lines under ATOMIC) are taken and leave no trace. */
+    if (PROMP_MUTANT(7))
+        return true;
     return w->outputs ? w->shown >= event->end_output
                       : promp_session_taken(w->session, PROMP_LANE_OUTPUT) >= event->end_output;
 }

@@ -1,5 +1,6 @@
 /* The agent core's side towards the keeper. */
 #include "agent_table.h"
+#include "mutant.h"
 
 static void end(promp_agent_core_t *core, promp_err_t error)
 {
@@ -47,7 +48,7 @@ static void roster_end(promp_agent_core_t *core, int64_t now)
             promp_agent_life_ended(core, s, now);
         else if (!s->owner && !s->parent)
             promp_agent_life_slay(core, s, PROMP_ERR_WORKER_MANAGER_GONE, now);
-        else if (s->state == PROMP_AGENT_RUNNING)
+        else if (s->state == PROMP_AGENT_RUNNING && !PROMP_MUTANT(10))
             promp_agent_life_relink(core, s, now);
     }
     promp_agent_core_due(core, now);

@@ -3,6 +3,7 @@
 
 #include "agent_table.h"
 #include "gone_text.h"
+#include "mutant.h"
 
 #define DRAIN 1000 /* ms that a dead worker's link may take to its end */
 
@@ -267,7 +268,7 @@ void promp_agent_life_ended(promp_agent_core_t *core, promp_agent_session_t *s, 
     if (s->handle >= 0)
         promp_agent_effects_add(&core->effects, PROMP_AGENT_DROP)->handle = s->handle;
     s->handle = -1;
-    s->keep_until = now + s->lease;
+    s->keep_until = PROMP_MUTANT(11) ? now : now + s->lease;
     promp_agent_life_tell(core, s, now);
 }
 
@@ -290,6 +291,7 @@ void promp_agent_life_forget(promp_agent_core_t *core, promp_agent_session_t *s)
 {
     promp_message_t m = {.type = PROMP_TYPE_EXIT_SEEN};
 
-    to_keeper(core, &m, s, PROMP_AGENT_NONE);
+    if (!PROMP_MUTANT(8))
+        to_keeper(core, &m, s, PROMP_AGENT_NONE);
     promp_agent_table_session_free(core, s);
 }

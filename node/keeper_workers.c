@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "keeper_table.h"
+#include "mutant.h"
 
 #define TREE_TIME 1000 /* ms that the exit record waits for the worker's tree to go */
 #define SWEEP_MAX 50   /* ms between sweeps */
@@ -203,6 +204,8 @@ void promp_keeper_workers_roster(promp_keeper_core_t *core)
                                         .owner_start = w->record.owner_start,
                                         .pid = w->pid}};
 
+        if (w->state == PROMP_KEEPER_RECORD && PROMP_MUTANT(12))
+            continue;
         if (w->state == PROMP_KEEPER_RECORD)
             m = (promp_message_t){.type = PROMP_TYPE_EXITED, .exited = w->record};
         promp_keeper_core_to_agent(core, &m, &w->id,

@@ -43,6 +43,7 @@ struct job_worker {
     uint64_t outputs, outputs_seen;
     bool was_alive, was_dead;
     bool redirect;
+    bool collected, exit_seen; /* the keeper has its exit record; it may forget it */
 };
 
 typedef struct {

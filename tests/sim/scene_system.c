@@ -31,7 +31,7 @@ static void accident(world_t *world)
         proc = world->agent;
     if (sim_below(sim, world->kills + world->freezes) < world->kills)
         proc_kill(proc, 9, 0);
-    else
+    else if ((world->froze = true))
         proc_freeze(proc, sim_between(sim, 1, sim_chance(sim, 700) ? world->lease / 2 : world->lease * 2));
 }
 
@@ -117,6 +117,7 @@ static bool nobody(world_t *world)
 
 static bool node_is_empty(world_t *world)
 {
+
     return !world->agent ||
            (sim_memory_of(1) <= AGENT_BYTES && ((agent_t *)world->agent->body)->handles == 0);
 }

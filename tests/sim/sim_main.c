@@ -1,4 +1,5 @@
 /* promp-sim - runs promp's state machines in worlds made from seeds, and checks what must always hold. */
+#include "mutant.h"
 #include "sim.h"
 
 #include <inttypes.h>
@@ -17,6 +18,10 @@ typedef struct {
     const char *scene; /* NULL: all */
     bool trace;
 } options_t;
+
+#ifdef PROMP_MUTATIONS
+int promp_mutation;
+#endif
 
 static void usage(FILE *to)
 {
@@ -65,6 +70,10 @@ static options_t parse(int argc, char **argv)
         } else if (strcmp(argv[i], "--seed") == 0) {
             options.first = number(value);
             options.count = 1;
+#ifdef PROMP_MUTATIONS
+        } else if (strcmp(argv[i], "--mutation") == 0) {
+            promp_mutation = (int)number(value);
+#endif
         } else if (strcmp(argv[i], "--scene") == 0 && value) {
             options.scene = value;
         } else {

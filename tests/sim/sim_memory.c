@@ -26,10 +26,11 @@ static struct {
     entry_t *table; /* open addressing, without tombstones */
     size_t used;
     int owner; /* -1: nobody is counted */
+    int outer; /* it was before */
     sim_t *failing;
     unsigned per_million;
     size_t bytes[SIM_OWNERS];
-} memory = {.owner = -1};
+} memory = {.owner = -1, .outer = -1};
 
 static size_t home(const void *p)
 {
@@ -126,6 +127,7 @@ void __wrap_free(void *p)
 
 void sim_memory_enter(int owner, sim_t *failing, unsigned per_million)
 {
+    memory.outer = memory.owner;
     memory.owner = owner;
     memory.failing = failing;
     memory.per_million = per_million;
@@ -133,7 +135,8 @@ void sim_memory_enter(int owner, sim_t *failing, unsigned per_million)
 
 void sim_memory_leave(void)
 {
-    memory.owner = -1;
+    memory.owner = memory.outer;
+    memory.outer = -1;
 }
 
 size_t sim_memory_of(int owner)

@@ -205,6 +205,9 @@ struct world {
     /* chance, per mille of the steps of chaos */
     unsigned kills, freezes, large;
     uint32_t lease;
+    /* what happened, for what may follow from it */
+    bool froze, lost;
+    int agents;
 };
 
 #endif

@@ -17,6 +17,7 @@ proc_t *agent_start(world_t *world, pipe_t *keeper)
     agent->keeper = keeper;
     world->agent = proc_new(world, PROC_AGENT, agent);
     keeper->end[1].proc = world->agent;
+    world->agents++;
     return world->agent;
 }
 

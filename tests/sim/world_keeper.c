@@ -94,13 +94,30 @@ static void to_agent(proc_t *proc, const promp_keeper_effect_t *e)
     pipe_send(keeper->link, 0, packet);
 }
 
+static job_worker_t *job_of(world_t *world, const promp_id_t *session)
+{
+    job_worker_t *job = world->jobs.workers;
+    while (job && !promp_id_equal(&job->session, session))
+        job = job->next;
+    sim_check(world->sim, job);
+    return job;
+}
+
 static void collect(proc_t *proc, uint32_t number)
 {
     static const char tail[] = "last words\n";
     keeper_t *keeper = proc->body;
+    ((worker_t *)keeper->workers[number]->body)->job->collected = true;
     keeper->workers[number] = NULL;
     promp_slice_t words = promp_slice(tail, sim_chance(proc->world->sim, 300) ? sizeof tail - 1 : 0);
     promp_keeper_core_collected(keeper->core, number, words);
+}
+
+/* A node that ends by itself has no exit record left. */
+static void check_records(world_t *world)
+{
+    for (const job_worker_t *job = world->jobs.workers; job && world->good; job = job->next)
+        sim_check(world->sim, !job->collected || job->exit_seen);
 }
 
 static void do_effect(proc_t *proc, const promp_keeper_effect_t *e)
@@ -137,6 +154,7 @@ static void do_effect(proc_t *proc, const promp_keeper_effect_t *e)
         to_agent(proc, e);
         break;
     case PROMP_KEEPER_END:
+        check_records(proc->world);
         proc_kill(proc, 0, 0);
         break;
     }
@@ -161,6 +179,8 @@ static void read_agent(proc_t *proc)
     while (keeper->link && (packet = pipe_receive(keeper->link, 0))) {
         promp_frame_t frame = sim_frame_read(sim, packet->frame);
         sim_trace_frame(sim, "  keeper <-", &frame);
+        if (frame.type == PROMP_TYPE_EXIT_SEEN)
+            job_of(proc->world, &frame.session)->exit_seen = true;
         keeper->event = packet;
         promp_keeper_core_frame(keeper->core, &frame, sim->now);
         do_effects(proc);
@@ -213,6 +233,7 @@ void keeper_died(proc_t *proc)
     world_t *world = proc->world;
     sim_trace(world->sim, "the node is lost");
     world->keeper = NULL;
+    world->lost = true;
     for (proc_t *p = world->procs; p; p = p->next)
         if (p->kind == PROC_WORKER && !p->dead) { /* the lifeline ends */
             ((worker_t *)p->body)->orphan = true;
