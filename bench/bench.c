@@ -51,18 +51,6 @@ double bench_quantile(double *values, size_t count, double p)
     return values[(size_t)(p * (double)(count - 1) + 0.5)];
 }
 
-static char folder[] = "/tmp/promp-bench-XXXXXX";
-
-/* The node that served us ends some seconds later and leaves its files; the system empties /tmp. */
-void bench_private_node(void)
-{
-    if (getenv("PROMP_RUNTIME_DIR"))
-        return;
-    if (!mkdtemp(folder))
-        give_up("mkdtemp", folder);
-    setenv("PROMP_RUNTIME_DIR", folder, 1);
-}
-
 void bench_check(promp_err_t err, const char *what)
 {
     if (err)

@@ -17,9 +17,6 @@ int64_t bench_ns(void);
 /* The p-th part (0..1) of values, which it sorts. */
 double bench_quantile(double *values, size_t count, double p);
 
-/* Makes a folder for sockets of this run alone unless PROMP_RUNTIME_DIR is set. Before the first manager. */
-void bench_private_node(void);
-
 /* A manager with count workers of echo-worker, all ready. */
 promp_manager_t *bench_manager(uint32_t options, size_t count, uint32_t *workers);
 void bench_check(promp_err_t err, const char *what);

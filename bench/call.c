@@ -2,7 +2,6 @@
  * bytes, in the same run, in turns. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bare.h"
 #include "bench.h"
@@ -69,7 +68,6 @@ int main(int argc, char **argv)
         bench_check(PROMP_ERR_MEMORY, "payload");
     bare_start_echo(&bare.bare); /* forks: before there are threads */
 
-    bench_private_node();
     promp_side_t promp = {.spec = {.name = "echo", .result = true}};
     promp.manager = bench_manager(0, 1, &promp.worker);
     promp_value_t *list = promp_value_list();

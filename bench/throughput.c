@@ -120,7 +120,6 @@ int main(int argc, char **argv)
                                            {NULL, NULL}});
     bare_t bare;
     bare_start_source(&bare, (uint64_t)value_mib << 20); /* forks: before there are threads */
-    bench_private_node();
     uint32_t workers[2];
     promp_manager_t *manager = bench_manager(PROMP_OPT_REDIRECT, 2, workers);
     measure_calls(manager, workers, 1, 1);
