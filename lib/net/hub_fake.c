@@ -280,3 +280,61 @@ void fake_wait(promp_hub_t *hub, bool (*condition)(void *arg), void *arg)
     assert_int_equal(promp_hub_wait(hub, condition, arg, promp_clock_ms() + FAKE_WAIT), PROMP_OK);
     promp_hub_unlock(hub);
 }
+
+bool fake_has_frames(void *arg)
+{
+    const fake_frames_t *frames = arg;
+    return frames->core->frames >= frames->frames;
+}
+
+bool fake_never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* How often path was called, in the order up, down, lost. */
+typedef struct {
+    fake_core_t *core;
+    int up, down, lost;
+} paths_t;
+
+static bool has_paths(void *arg)
+{
+    const paths_t *want = arg;
+    return want->core->up >= want->up && want->core->down >= want->down && want->core->lost >= want->lost;
+}
+
+void fake_expect_paths(promp_hub_t *hub, fake_core_t *core, int up, int down, int lost)
+{
+    fake_wait(hub, has_paths, &(paths_t){core, up, down, lost});
+    promp_hub_lock(hub);
+    assert_int_equal(core->up, up);
+    assert_int_equal(core->down, down);
+    assert_int_equal(core->lost, lost);
+    promp_hub_unlock(hub);
+}
+
+void fake_finish(promp_hub_t **hub, fake_core_t *core)
+{
+    promp_hub_detach(*hub, core);
+    promp_hub_destroy(hub);
+}
+
+/* --- tests --- */
+
+int fake_setup(void **state)
+{
+    fake_node_t *node = calloc(1, sizeof *node);
+    assert_non_null(node);
+    fake_node_open(node);
+    *state = node;
+    return 0;
+}
+
+int fake_teardown(void **state)
+{
+    fake_node_close(*state);
+    free(*state);
+    return 0;
+}

@@ -77,4 +77,20 @@ promp_port_t fake_core_port(fake_core_t *core);
 /* Waits under the hub's lock, by promp_hub_wait, until condition; fails after FAKE_WAIT. */
 void fake_wait(promp_hub_t *hub, bool (*condition)(void *arg), void *arg);
 
+typedef struct {
+    fake_core_t *core;
+    uint64_t frames;
+} fake_frames_t;
+bool fake_has_frames(void *arg); /* a fake_frames_t: the core has got so many */
+bool fake_never(void *arg);
+
+/* Waits until path was called so often; fails when it was called more often. */
+void fake_expect_paths(promp_hub_t *hub, fake_core_t *core, int up, int down, int lost);
+
+/* --- tests --- */
+
+int fake_setup(void **state); /* a fake_node_t that listens */
+int fake_teardown(void **state);
+void fake_finish(promp_hub_t **hub, fake_core_t *core); /* detaches and destroys */
+
 #endif
