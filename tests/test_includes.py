@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     "node": (*LIB, "auth"),
     "manager": (*LIB, "auth"),
     "worker": (*LIB, "auth", "manager/halves.h", "manager/promp.h"),
+    "tool": ("worker/python/interpreter.h", "manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h"),
     "python": ("manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h", "lib/base/limits.h"),
     "examples": ("manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h"),
     "bench": ("manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h", *LIB),

@@ -1,0 +1,125 @@
+/* promp: the user's tool. `promp -r script.py` becomes a Python interpreter that runs the script as any other does, with the
+ * package Pro on its path. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "interpreter.h"
+#include "promp.h"
+
+#define EXIT_USAGE 2
+
+static void usage(FILE *out)
+{
+    fputs("usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
+          "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed.\n"
+          "\n"
+          "  -r, --run SCRIPT   the script; what follows it are its arguments\n"
+          "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 "
+          "of $PATH)\n"
+          "  --help, --version\n"
+          "\n"
+          "Exits with the script's exit code; 4: the interpreter cannot be run.\n"
+          "example: promp -r survey.py --workers 4 /usr/lib\n",
+          out);
+}
+
+/* The folder that this program is in, without links; false where /proc is closed. */
+static int own_folder(char *folder, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", folder, size - 1);
+    if (n <= 0)
+        return 0;
+    folder[n] = '\0';
+    *strrchr(folder, '/') = '\0';
+    return 1;
+}
+
+/* $PROMP_PYTHON, the virtual environment that promp is in, $PATH. */
+static const char *find_python(const char *folder, char *path, size_t size)
+{
+    const char *named = getenv("PROMP_PYTHON");
+    if (named && *named)
+        return named;
+    snprintf(path, size, "%s/python3", folder);
+    return *folder && access(path, X_OK) == 0 ? path : "python3";
+}
+
+/* In a build folder and an installed tree the package is beside this program, not on the interpreter's path; a wheel's is,
+ * and needs nothing. Behind what the user has put there. */
+static int set_path(const char *folder)
+{
+    static const char *const places[] = {"/../python", "/" PROMP_PACKAGE_FROM_BIN};
+    for (size_t i = 0; *folder && i < sizeof places / sizeof *places; i++) {
+        char root[PATH_MAX], file[PATH_MAX + 16], real[PATH_MAX];
+        snprintf(root, sizeof root, "%s%s", folder, places[i]);
+        snprintf(file, sizeof file, "%s/Pro/MP.py", root);
+        if (access(file, R_OK) != 0 || !realpath(root, real))
+            continue;
+        const char *before = getenv("PYTHONPATH");
+        char *whole;
+        if (asprintf(&whole, "%s%s%s", before ? before : "", before && *before ? ":" : "", real) < 0)
+            return -1;
+        int result = setenv("PYTHONPATH", whole, 1);
+        free(whole);
+        return result;
+    }
+    return 0;
+}
+
+static int run(const char *python, char **rest, int count)
+{
+    char folder[PATH_MAX] = "", path[PATH_MAX + 16];
+    if (!own_folder(folder, sizeof folder))
+        *folder = '\0';
+    if (access(rest[0], R_OK) != 0) {
+        fprintf(stderr, "promp: cannot read the script '%s': %s\n", rest[0], strerror(errno));
+        return EXIT_USAGE;
+    }
+    if (set_path(folder) < 0) {
+        fprintf(stderr, "promp: no memory left\n");
+        return 1;
+    }
+    promp_interpreter_t interpreter = {.program = "promp", .rest = rest, .count = count};
+    interpreter.python = python ? python : find_python(folder, path, sizeof path);
+    return promp_interpreter_run(&interpreter);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option longs[] = {{"run", no_argument, NULL, 'r'},
+                                          {"python", required_argument, NULL, 'p'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'V'},
+                                          {NULL, 0, NULL, 0}};
+    const char *python = NULL;
+    int c, wanted = 0;
+    while ((c = getopt_long(argc, argv, "+rhV", longs, NULL)) != -1) {
+        switch (c) {
+        case 'r':
+            wanted = 1;
+            break;
+        case 'p':
+            python = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            return 0;
+        case 'V':
+            puts("promp " PROMP_VERSION);
+            return 0;
+        default:
+            usage(stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (!wanted || optind == argc) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    return run(python, argv + optind, argc - optind);
+}
