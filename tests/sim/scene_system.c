@@ -188,6 +188,7 @@ void sim_scene_system(sim_t *sim)
         if (!proc->dead && proc->kind == PROC_MANAGER) {
             user_finish(&((manager_t *)proc->body)->user);
             ((manager_t *)proc->body)->bye = true;
+            ((manager_t *)proc->body)->hurries = sim_chance(sim, 300);
         }
     wait_for(&world, no_managers, long_enough, "managers leave");
     wait_for(&world, no_orphans, world.lease + 2000, "workers end with their managers");

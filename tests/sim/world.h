@@ -154,7 +154,8 @@ void user_end(user_t *user);
 typedef struct {
     hub_t hub;
     user_t user;
-    bool bye; /* leaves in good order */
+    bool bye;     /* leaves in good order, when its workers have ended */
+    bool hurries; /* ... or before */
 } manager_t;
 
 typedef struct {

@@ -172,7 +172,7 @@ void manager_turn(proc_t *proc)
         user_process(&manager->user);
     else
         proc_wake_at(proc, sim->now + 20); /* a user who comes back later */
-    if (manager->bye && !promp_manager_core_unsettled(manager->user.core)) {
+    if (manager->bye && (manager->hurries || !promp_manager_core_unsettled(manager->user.core))) {
         if (manager->hub.state == HUB_UP) {
             const promp_message_t bye = {.type = PROMP_TYPE_BYE};
             const promp_id_t none = {0};
