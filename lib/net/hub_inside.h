@@ -117,11 +117,19 @@ promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, con
 void promp_hub_begin(promp_hub_t *hub, int fd, int64_t now); /* takes fd as the new link and says HELLO */
 void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now);
 void promp_hub_lose(promp_hub_t *hub, int64_t now); /* the node is gone for good */
+promp_err_t promp_hub_refused(promp_hub_t *hub,
+                              const promp_msg_refused_t *message); /* the reason, never OK */
 promp_err_t promp_hub_greeted(promp_hub_t *hub, const promp_frame_t *frame, int64_t now);
 void promp_hub_times(promp_hub_t *hub, int64_t now); /* beats, silence, dialling */
 int64_t promp_hub_times_due(const promp_hub_t *hub);
-int64_t promp_hub_patience(const promp_hub_t *hub);   /* the smallest lease, or what stands for it */
+int64_t promp_hub_patience(const promp_hub_t *hub); /* the smallest lease, or what stands for it */
+
+/* hub_lifeline.c */
 void promp_hub_relink(promp_hub_t *hub, int64_t now); /* the lifeline is readable */
+void promp_hub_end_orphan(promp_hub_t *hub); /* once, when hub->orphaned; lets the lock go meanwhile */
+
+/* hub_watch.c */
+void promp_hub_call_watch(promp_hub_t *hub, uint64_t serial, short revents); /* if it is still watched */
 
 /* hub_wait.c */
 /* One turn of whoever drives, and has settled: polls without the lock until something comes or `deadline`, handles it.

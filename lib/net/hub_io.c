@@ -28,7 +28,9 @@ static promp_err_t on_link(promp_hub_t *hub, const promp_frame_t *frame)
     promp_message_t message;
     promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, self, PROMP_AT_UP,
                                            hub->version, &message);
-    return err ? err : message.type == PROMP_TYPE_REFUSED ? PROMP_ERR_CLOSED : PROMP_OK;
+    return err                                  ? err
+           : message.type == PROMP_TYPE_REFUSED ? promp_hub_refused(hub, &message.refused)
+                                                : PROMP_OK;
 }
 
 /* A session that none of our cores knows (any more): its other end must not wait for us. */

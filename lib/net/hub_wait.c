@@ -1,9 +1,6 @@
 /* hub_wait.c - whoever waits drives: one waiter polls for all, the others wait to be told. */
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "hub_inside.h"
 
@@ -86,36 +83,6 @@ void promp_hub_notify(promp_hub_t *hub)
     promp_hub_tell(hub, NULL);
 }
 
-/* --- watches --- */
-
-promp_err_t promp_hub_watch(promp_hub_t *hub, const promp_hub_watch_t *watch, short events)
-{
-    size_t i = 0;
-
-    while (i < hub->watch_count && hub->watches[i].watch.fd != watch->fd)
-        i++;
-    if (i == PROMP_LIMIT_HUB_WATCHES || watch->fd < 0)
-        return PROMP_ERR_ARGUMENT;
-    if (i == hub->watch_count)
-        hub->watch_count++;
-    hub->watches[i].watch = *watch;
-    hub->watches[i].events = events;
-    hub->watches[i].serial = ++hub->watch_serial;
-    promp_hub_stir(hub);
-    return PROMP_OK;
-}
-
-void promp_hub_unwatch(promp_hub_t *hub, int fd)
-{
-    for (size_t i = 0; i < hub->watch_count; i++) {
-        if (hub->watches[i].watch.fd == fd) {
-            hub->watches[i] = hub->watches[--hub->watch_count];
-            promp_hub_stir(hub);
-            return;
-        }
-    }
-}
-
 /* --- one turn --- */
 
 /* What is polled, and by what one sees afterwards that it is still the same. */
@@ -148,17 +115,6 @@ static void fill(promp_hub_t *hub, promp_poller_t *self, poll_set_t *set)
     }
 }
 
-static void call_watch(promp_hub_t *hub, uint64_t serial, short revents)
-{
-    for (size_t i = 0; i < hub->watch_count; i++) {
-        if (hub->watches[i].serial == serial) {
-            promp_hub_watch_t watch = hub->watches[i].watch;
-            watch.ready(watch.arg, watch.fd, revents);
-            return;
-        }
-    }
-}
-
 static void handle(promp_hub_t *hub, const poll_set_t *set, int64_t now)
 {
     short link = set->fds[AT_LINK].revents;
@@ -173,21 +129,7 @@ static void handle(promp_hub_t *hub, const poll_set_t *set, int64_t now)
         promp_hub_relink(hub, now);
     for (size_t i = 0; i < set->watches; i++)
         if (set->fds[AT_WATCHES + i].revents)
-            call_watch(hub, set->serials[i], set->fds[AT_WATCHES + i].revents);
-}
-
-static void end_orphan(promp_hub_t *hub)
-{
-    hub->orphan_told = true;
-    promp_hub_let(hub);
-    if (hub->orphan) {
-        hub->orphan(hub->orphan_arg);
-    } else {
-        if (getpgrp() == getpid())
-            kill(0, SIGKILL);
-        _exit(1); /* a group of somebody else's is not ours to end */
-    }
-    promp_hub_take(hub);
+            promp_hub_call_watch(hub, set->serials[i], set->fds[AT_WATCHES + i].revents);
 }
 
 static int poll_until(struct pollfd *fds, size_t count, int64_t now, int64_t until)
@@ -210,8 +152,7 @@ int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline)
     int64_t now = promp_clock_ms();
     poll_set_t set;
 
-    if (hub->orphaned && !hub->orphan_told)
-        end_orphan(hub);
+    promp_hub_end_orphan(hub);
     self->until = promp_min64(deadline, promp_hub_due(hub));
     if (self->wake < 0)
         self->until = promp_min64(self->until, now + PROMP_TIME_TICK);
@@ -229,8 +170,7 @@ int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline)
         handle(hub, &set, now);
         promp_hub_tell(hub, self);
     }
-    if (hub->orphaned && !hub->orphan_told)
-        end_orphan(hub);
+    promp_hub_end_orphan(hub);
     return e == EINTR ? EINTR : 0;
 }
 

@@ -2,7 +2,11 @@
 #ifndef PROMP_NET_LINK_INSIDE_H
 #define PROMP_NET_LINK_INSIDE_H
 
+#include <sys/uio.h>
+
 #include "link.h"
+
+#define PROMP_LINK_FRAME_IOV (1 + PROMP_OUT_PARTS) /* runs of bytes of one frame */
 
 /* A frame, or the rest of one, that waits to be written. */
 typedef struct promp_link_entry {
@@ -20,12 +24,22 @@ typedef struct promp_link_entry {
 
 typedef struct {
     promp_link_entry_t *first, *last;
-    size_t count;
 } promp_link_queue_t;
 
 typedef struct {
     uint64_t tag, bytes;
 } promp_link_tag_t;
+
+/* A frame that is to be sent and that nothing has been copied of yet. */
+typedef struct {
+    struct iovec iov[PROMP_LINK_FRAME_IOV];
+    size_t iovs;
+    size_t size;
+    bool urgent;
+    const int *fds;
+    size_t fd_count;
+    uint64_t tag;
+} promp_link_fresh_t;
 
 struct promp_link {
     int fd;
@@ -58,6 +72,16 @@ struct promp_link {
     size_t tags_waiting; /* in the queues; there is always room for them in the ring */
 };
 
+/* link_queue.c */
+/* Room for one more tag, so that none can be lost later for want of memory. OK, MEMORY. */
+promp_err_t promp_link_reserve_tag(promp_link_t *link);
+void promp_link_tag_left(promp_link_t *link, uint64_t tag, uint64_t bytes);
+/* Copies what is behind the first `sent` bytes of a frame into its queue. OK, MEMORY, DESCRIPTORS. */
+promp_err_t promp_link_enqueue(promp_link_t *link, const promp_link_fresh_t *fresh, size_t sent);
+void promp_link_take_off(promp_link_t *link, promp_link_entry_t *entry); /* the first of its queue has left */
+void promp_link_close_fds(promp_link_entry_t *entry);
+
+/* link.c */
 /* Sends LINK_ACK when a quarter of the window has been released since the last one. */
 void promp_link_tell_released(promp_link_t *link);
 /* Takes in a LINK_ACK of the peer. OK, OFFSET, MESSAGE_*. */
