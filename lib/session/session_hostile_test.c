@@ -73,7 +73,6 @@ static void a_head_split_over_frames_is_checked_too(void **state)
         assert_int_equal(give_data(&p, PROMP_LANE_MESSAGES, i, head + i, 1), PROMP_OK);
     assert_int_equal(give_data(&p, PROMP_LANE_MESSAGES, 7, head + 7, 1), PROMP_ERR_MESSAGE_UNKNOWN);
     assert_int_equal(promp_session_received(p.worker, PROMP_LANE_MESSAGES), 7);
-    promp_put64(head, promp_record_head(PROMP_TYPE_USER_MESSAGE, 1));
     pair_end(&p);
 }
 
