@@ -153,6 +153,8 @@ static promp_err_t on_link(promp_agent_core_t *core, promp_agent_link_t *link, c
         while ((node = promp_list_first(&link->managed)))
             promp_agent_life_abandon(core, PROMP_CONTAINER(node, promp_agent_session_t, managed),
                                      PROMP_ERR_WORKER_MANAGER_GONE, now);
+        if (!link->session)
+            promp_agent_table_link_close(core, link);
         return PROMP_OK;
     case PROMP_TYPE_LINK_ACK: /* the shell's link has taken it */
         return PROMP_OK;
@@ -179,6 +181,8 @@ static promp_err_t on_node(promp_agent_core_t *core, promp_agent_link_t *link, c
         return PROMP_ERR_SESSION_FOREIGN;
     switch (m.type) {
     case PROMP_TYPE_START:
+        if (s && !promp_agent_table_free_for(s, link, now))
+            return PROMP_ERR_SESSION_FOREIGN;
         promp_agent_life_start(core, link, s, frame, &m.start, now);
         return PROMP_OK;
     case PROMP_TYPE_KILL:
@@ -189,7 +193,8 @@ static promp_err_t on_node(promp_agent_core_t *core, promp_agent_link_t *link, c
                                     promp_slice(NULL, 0));
             return PROMP_OK;
         }
-        promp_agent_table_bind(core, s, link);
+        if (promp_agent_table_free_for(s, link, now))
+            promp_agent_table_bind(core, s, link);
         promp_agent_life_slay(core, s, (promp_err_t)m.kill.cause, now);
         if (s->state == PROMP_AGENT_ENDED)
             promp_agent_life_tell(core, s, now);

@@ -123,6 +123,8 @@ static void attached_at(promp_agent_session_t *s, const promp_frame_t *frame,
 static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
                                 const promp_frame_t *frame, const promp_message_t *m, int64_t now)
 {
+    if (!promp_agent_table_free_for(s, link, now))
+        return no_route(core, link, frame, now);
     if (s->state == PROMP_AGENT_ENDED) {
         promp_agent_table_bind(core, s, link);
         promp_agent_life_tell(core, s, now);

@@ -202,6 +202,11 @@ bool promp_agent_table_owns(const promp_agent_link_t *link, const promp_agent_se
     return link->session ? s->parent == link->session : s->owner && s->owner == link->owner;
 }
 
+bool promp_agent_table_free_for(const promp_agent_session_t *s, const promp_agent_link_t *link, int64_t now)
+{
+    return !s->manager || s->manager == link || now - s->manager->heard >= s->lease / 5;
+}
+
 void promp_agent_table_session_free(promp_agent_core_t *core, promp_agent_session_t *s)
 {
     promp_node_t *node;

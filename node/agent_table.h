@@ -125,6 +125,9 @@ void promp_agent_table_own(promp_agent_session_t *s, promp_agent_owner_t *owner,
 void promp_agent_table_disown(promp_agent_core_t *core, promp_agent_session_t *s);
 /* Whether a manager that speaks on link owns s. */
 bool promp_agent_table_owns(const promp_agent_link_t *link, const promp_agent_session_t *s);
+/* Whether link may become the place where its manager speaks: nobody else does, or has been silent for a beat (a link
+ * that a forked child holds open does not end). */
+bool promp_agent_table_free_for(const promp_agent_session_t *s, const promp_agent_link_t *link, int64_t now);
 void promp_agent_table_bind(promp_agent_core_t *core, promp_agent_session_t *s, promp_agent_link_t *link);
 void promp_agent_table_unbind(promp_agent_core_t *core, promp_agent_session_t *s);
 uint64_t promp_agent_table_tag(const promp_agent_session_t *s, promp_agent_way_t way);
