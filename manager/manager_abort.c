@@ -44,6 +44,9 @@ promp_err_t promp_manager_abort(promp_manager_t *manager, uint32_t worker, int t
     /* One that is ended by force needs a little longer to be known as gone. */
     int64_t deadline = timeout < 0 ? PROMP_NEVER : promp_clock_ms() + timeout + PROMP_TIME_LINGER;
     err = wait_for_end(&of, deadline);
+    /* It obeyed, and what it had sent before is still on its way. */
+    if (err == PROMP_ERR_TIMEOUT && !promp_manager_core_aborting(manager->core, of.worker, false))
+        err = PROMP_OK;
     promp_manager_leave(manager);
     if (!err) /* the end itself is shown, so that it is not busy any more */
         promp_manager_process_all(manager);
