@@ -88,11 +88,15 @@ class NTIWait:
 class NTSimpleWait(NTIWait):
     """A wait object to derive from: override what you want to see; only abort is kept."""
 
+    _aborted = False  # also where a derived class forgets our __init__
+
     def __init__(self):
         self._aborted = False
 
     def wasAborted(self) -> bool:
+        """Returns True after abort()."""
         return self._aborted
 
     def abort(self) -> None:
+        """Keeps that the operation shall end."""
         self._aborted = True

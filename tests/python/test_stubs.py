@@ -1,0 +1,112 @@
+"""The stubs (.pyi) and the modules agree: the same names, methods and parameters; every public thing has a docstring."""
+
+import ast
+import importlib
+import inspect
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import PACKAGE
+from support import build
+
+SOURCE = build.ROOT / "python" / "Pro"
+MODULES = ["Core", "MP"]
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch):
+    if sys.version_info < (3, 11):
+        pytest.skip("the package needs Python 3.11")
+    monkeypatch.syspath_prepend(str(PACKAGE))
+
+
+def stub_of(name):
+    return ast.parse((SOURCE / f"{name}.pyi").read_text())
+
+
+def public(names):
+    return {n for n in names if not n.startswith("_")}
+
+
+def parameters(function):
+    """[(name, kind, has a default)] of a function in a stub."""
+    a = function.args
+    positional = [p.arg for p in a.posonlyargs + a.args]
+    found = [(n, "positional", i >= len(positional) - len(a.defaults)) for i, n in enumerate(positional)]
+    if a.vararg:
+        found.append((a.vararg.arg, "*", False))
+    found += [(p.arg, "keyword", d is not None) for p, d in zip(a.kwonlyargs, a.kw_defaults)]
+    if a.kwarg:
+        found.append((a.kwarg.arg, "**", False))
+    return found
+
+
+def real_parameters(function):
+    kinds = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.KEYWORD_ONLY: "keyword", inspect.Parameter.VAR_KEYWORD: "**"}
+    return [(p.name, kinds.get(p.kind, "positional"), p.default is not p.empty)
+            for p in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_names(name):
+    """Aim: __all__ of stub and module are equal, sorted the same, and all that the stub has is there."""
+    module, stub = importlib.import_module("Pro." + name), stub_of(name)
+    told = next(ast.literal_eval(n.value) for n in stub.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__")
+    assert told == module.__all__
+    defined = public(n.name for n in stub.body if isinstance(n, (ast.ClassDef, ast.FunctionDef)))
+    defined |= public(n.target.id for n in stub.body if isinstance(n, ast.AnnAssign))
+    assert defined == set(module.__all__)
+    assert (SOURCE / "py.typed").exists() and (PACKAGE / "Pro" / f"{name}.pyi").exists()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_signatures(name):
+    """Aim: every function and method has the parameters that its stub says, and no public one lacks in the stub."""
+    module, stub = importlib.import_module("Pro." + name), stub_of(name)
+    for node in stub.body:
+        if isinstance(node, ast.FunctionDef):
+            assert parameters(node) == real_parameters(getattr(module, node.name)), node.name
+        if not isinstance(node, ast.ClassDef):
+            continue
+        cls = getattr(module, node.name)
+        methods = [f for f in node.body if isinstance(f, ast.FunctionDef) and not f.decorator_list]
+        for f in methods:
+            assert parameters(f) == real_parameters(inspect.getattr_static(cls, f.name)), (node.name, f.name)
+        base = set(dir(cls.__mro__[1])) if cls.__mro__[1] in (list, RuntimeError) else set()
+        real = public(n for n in dir(cls) if inspect.isfunction(inspect.getattr_static(cls, n))) - base
+        told = public(f.name for c in [node, *(n for n in stub.body if isinstance(n, ast.ClassDef) and
+                                               n.name in {b.__name__ for b in cls.__mro__})] for f in c.body
+                      if isinstance(f, ast.FunctionDef))
+        assert real <= told, node.name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings(name):
+    """Aim: module, classes, functions, methods and properties say what they do."""
+    module = importlib.import_module("Pro." + name)
+    lacking = [] if module.__doc__ else [name]
+    for n in module.__all__:
+        thing = getattr(module, n)
+        if isinstance(thing, int):
+            continue
+        lacking += [n] * (not thing.__doc__)
+        if inspect.isclass(thing):
+            members = {m: inspect.getattr_static(thing, m) for m in dir(thing)}
+            lacking += [n + "." + m for m, f in members.items()
+                        if not m.startswith("_") and (inspect.isfunction(f) or isinstance(f, property)) and not f.__doc__]
+    assert not lacking
+
+
+def test_mypy(tmp_path):
+    """Aim: a type checker accepts the stubs and finds wrong calls."""
+    mypy = shutil.which("mypy")
+    if mypy is None:
+        pytest.skip("mypy is not installed")
+    (tmp_path / "good.py").write_text("from Pro.MP import *\nm = ProManager()\nw: int = m.startWorker(env={'A': None})\n"
+                                      "m.evalPythonFunction(w, '', 'f', [1, 'a', None], True)\nx: bool = m.wait()\n")
+    (tmp_path / "bad.py").write_text("from Pro.MP import ProManager\nProManager().startWorker(5)\n")
+    env = {"MYPYPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"}
+    assert subprocess.run([mypy, "--strict", "good.py"], cwd=tmp_path, env=env).returncode == 0
+    assert subprocess.run([mypy, "--strict", "bad.py"], cwd=tmp_path, env=env).returncode == 1
