@@ -117,8 +117,8 @@ class WorkerWait(NTIWait):
         return self._core.aborted()
 
     def msg(self, text: str) -> None:
-        """Shows a status text; no effect where the manager mirrors nothing."""
-        self._core.text(text)
+        """Shows a status text, at most 16,000 characters; no effect where the manager mirrors nothing."""
+        self._core.text(text[:16000] if isinstance(text, str) else text)
 
     def progress(self, i: int) -> None:
         """Shows the progress; no effect where the manager mirrors nothing."""
