@@ -283,3 +283,33 @@ void rig_process(rig_t *rig, char *log, size_t size)
     promp_manager_core_seen(rig->core);
     rig_pump(rig);
 }
+
+int rig_setup(void **state)
+{
+    *state = rig_new();
+    return 0;
+}
+
+int rig_teardown(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+void rig_take_failure(rig_t *rig, uint32_t worker, promp_err_t code, uint64_t task)
+{
+    promp_failure_t failure;
+    bool got;
+    assert_int_equal(promp_manager_core_take_failure(rig->core, worker, &failure, &got), PROMP_OK);
+    assert_true(got);
+    assert_int_equal(failure.code, code);
+    assert_int_equal(failure.task, task);
+    free(failure.kind);
+    free(failure.text);
+    free(failure.trace);
+}
+
+void rig_free_result(promp_result_t *result)
+{
+    free(result->cbor);
+}

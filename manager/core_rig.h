@@ -38,6 +38,11 @@ typedef struct {
     rig_worker_t worker[RIG_WORKERS]; /* by id - 1 */
 } rig_t;
 
+/* A case with a rig of its own: *state. */
+#define RIG_CASE(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
 rig_t *rig_new(void);
 void rig_free(rig_t *rig);
 void rig_path(rig_t *rig, bool up, bool lost);
@@ -57,6 +62,9 @@ void rig_result(rig_t *rig, uint32_t id, uint64_t task);
 void rig_done(rig_t *rig, uint32_t id, uint64_t task);
 /* The node says GONE; with ends those of the worker's session. */
 void rig_gone(rig_t *rig, uint32_t id, promp_err_t cause, bool ends);
+/* The oldest failure is this one; takes it. */
+void rig_take_failure(rig_t *rig, uint32_t worker, promp_err_t code, uint64_t task);
+void rig_free_result(promp_result_t *result);
 /* Gives a native task; returns its number. */
 uint64_t rig_task(rig_t *rig, uint32_t id);
 /* Everything promp_manager_process does; the texts are appended to log, "1:text|", updates as "1=value,text|". */
