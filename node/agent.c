@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "agent_shell.h"
@@ -79,6 +80,7 @@ static void on_event(promp_agent_t *a, const struct epoll_event *event, int64_t 
 {
     uint32_t number = (uint32_t)event->data.u64;
     struct signalfd_siginfo info;
+    uint64_t times;
 
     switch ((promp_agent_on_t)(event->data.u64 >> 32)) {
     case PROMP_AGENT_ON_LISTEN:
@@ -90,6 +92,10 @@ static void on_event(promp_agent_t *a, const struct epoll_event *event, int64_t 
     case PROMP_AGENT_ON_SIGNAL:
         while (read(a->signals, &info, sizeof info) == sizeof info)
             promp_agent_core_stop(a->core, now);
+        break;
+    case PROMP_AGENT_ON_TIMER:
+        (void)!read(a->timer, &times, sizeof times);
+        a->alarm = PROMP_NEVER;
         break;
     case PROMP_AGENT_ON_LINK:
         promp_agent_links_ready(a, number, event->events, now);
@@ -113,11 +119,14 @@ static void look_at_door(promp_agent_t *a)
         a->accepting = epoll_ctl(a->epoll, EPOLL_CTL_DEL, a->listening, NULL) < 0;
 }
 
-static int wait_ms(int64_t until, int64_t now)
+/* A time-out of epoll_wait would be set and cleared with each frame that is relayed, and cost more than that frame. This
+ * timer is only moved to an earlier time; when it goes off too early nothing is due, and it is set anew. */
+static void set_alarm(promp_agent_t *a, int64_t next)
 {
-    int64_t ms = until <= now ? 0 : until - now;
+    struct itimerspec when = {.it_value = {.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000}};
 
-    return ms > 60000 ? 60000 : (int)ms;
+    if (next < a->alarm && timerfd_settime(a->timer, TFD_TIMER_ABSTIME, &when, NULL) == 0)
+        a->alarm = next;
 }
 
 static void loop(promp_agent_t *a)
@@ -134,7 +143,8 @@ static void loop(promp_agent_t *a)
         look_at_door(a);
         if (a->ended)
             break;
-        count = epoll_wait(a->epoll, events, EVENTS, wait_ms(next, now));
+        set_alarm(a, next);
+        count = epoll_wait(a->epoll, events, EVENTS, next <= now ? 0 : -1);
         now = promp_clock_ms();
         for (int i = 0; i < count && !a->ended; i++)
             on_event(a, &events[i], now);
@@ -180,11 +190,14 @@ static promp_err_t begin(promp_agent_t *a, promp_error_t *error)
     a->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     a->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!a->keeper || a->signals < 0 || a->epoll < 0 || fcntl(a->listening, F_SETFD, FD_CLOEXEC) < 0 ||
-        fcntl(a->listening, F_SETFL, O_NONBLOCK) < 0)
+    a->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    a->alarm = PROMP_NEVER;
+    if (!a->keeper || a->signals < 0 || a->epoll < 0 || a->timer < 0 ||
+        fcntl(a->listening, F_SETFD, FD_CLOEXEC) < 0 || fcntl(a->listening, F_SETFL, O_NONBLOCK) < 0)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "starting the agent");
     if (!promp_agent_watch(a, PROMP_AGENT_FD_KEEPER, PROMP_AGENT_ON_KEEPER, 0, true, false) ||
-        !promp_agent_watch(a, a->signals, PROMP_AGENT_ON_SIGNAL, 0, true, false) || promp_id_make(&random))
+        !promp_agent_watch(a, a->signals, PROMP_AGENT_ON_SIGNAL, 0, true, false) ||
+        !promp_agent_watch(a, a->timer, PROMP_AGENT_ON_TIMER, 0, true, false) || promp_id_make(&random))
         return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "starting the agent");
     config.seed = promp_get64(random.b);
     a->core = promp_agent_core_new(&config, promp_clock_ms());
@@ -193,8 +206,9 @@ static promp_err_t begin(promp_agent_t *a, promp_error_t *error)
 
 promp_err_t promp_agent_run(const promp_agent_run_t *config, promp_error_t *error)
 {
-    promp_agent_t a = {.config = *config, .epoll = -1, .listening = -1, .signals = -1, .spare = -1};
-    int *fds[] = {&a.epoll, &a.listening, &a.signals, &a.spare};
+    promp_agent_t a = {
+        .config = *config, .epoll = -1, .listening = -1, .signals = -1, .timer = -1, .spare = -1};
+    int *fds[] = {&a.epoll, &a.listening, &a.signals, &a.timer, &a.spare};
     promp_err_t code = begin(&a, error);
 
     if (!code) {

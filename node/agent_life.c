@@ -82,6 +82,8 @@ static void start_again(promp_agent_core_t *core, promp_agent_link_t *link, prom
         promp_agent_life_tell(core, s, now);
     else if (s->pid)
         to_manager(core, s, &m, true, now);
+    else
+        s->asked++;
 }
 
 void promp_agent_life_start(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
@@ -106,6 +108,7 @@ void promp_agent_life_start(promp_agent_core_t *core, promp_agent_link_t *link, 
     }
     promp_agent_table_own(s, link->owner, link->session);
     promp_agent_table_bind(core, s, link);
+    s->asked = 1;
     s->ends = true; /* we see everything that the worker sends */
 
     promp_message_t m = {.type = PROMP_TYPE_SPAWN,
@@ -131,7 +134,8 @@ void promp_agent_life_spawned(promp_agent_core_t *core, promp_agent_session_t *s
     s->handle = handle;
     if (s->state == PROMP_AGENT_SPAWNING) {
         s->state = PROMP_AGENT_RUNNING;
-        to_manager(core, s, &m, true, now);
+        for (; s->asked; s->asked--)
+            to_manager(core, s, &m, true, now);
         return;
     }
     if (handle < 0)

@@ -39,6 +39,8 @@ static promp_err_t find(promp_agent_core_t *core, promp_agent_link_t *link, cons
         *way = PROMP_AGENT_TO_MANAGER;
         return PROMP_OK;
     }
+    if (promp_id_is_none(&frame->session))
+        return PROMP_ERR_MESSAGE_FIELD;
     *s = promp_map_get(core->sessions, &frame->session);
     *way = PROMP_AGENT_TO_WORKER;
     if (*s && !promp_agent_table_owns(link, *s))

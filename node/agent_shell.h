@@ -14,6 +14,7 @@ typedef enum {
     PROMP_AGENT_ON_LISTEN,
     PROMP_AGENT_ON_KEEPER,
     PROMP_AGENT_ON_SIGNAL,
+    PROMP_AGENT_ON_TIMER,
     PROMP_AGENT_ON_LINK,
     PROMP_AGENT_ON_OWNER
 } promp_agent_on_t;
@@ -29,7 +30,8 @@ typedef struct {
 typedef struct {
     promp_agent_run_t config;
     promp_agent_core_t *core;
-    int epoll, listening, signals;
+    int epoll, listening, signals, timer;
+    int64_t alarm;  /* what timer is set to, PROMP_NEVER: nothing */
     int spare;      /* given up to accept and refuse somebody when no descriptor is left; -1: given up */
     bool accepting; /* epoll looks at listening */
     bool full_told; /* that no descriptor was left has been logged */

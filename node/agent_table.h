@@ -69,6 +69,7 @@ struct promp_agent_session {
     int64_t manager_heard; /* when manager is NULL */
     promp_agent_link_t *worker;
     int64_t worker_heard; /* when worker is NULL or has not said HELLO */
+    uint32_t asked;       /* STARTs that STARTED has to answer */
     bool greeted;         /* the worker has said HELLO, to us or to an earlier agent */
 
     uint32_t lease;         /* ms */
