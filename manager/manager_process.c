@@ -58,7 +58,8 @@ static void write_default(promp_manager_t *manager, const promp_manager_core_tex
 {
     bool is_error = text->stream == PROMP_STREAM_STDERR || text->stream == PROMP_STREAM_NATIVE_STDERR;
     if (manager->parent) {
-        (void)promp_worker_print(manager->parent, text->stream, text->text, text->size);
+        while (promp_worker_print(manager->parent, text->stream, text->text, text->size) == PROMP_ERR_STATE)
+            continue; /* a signal handler ran: nothing was sent */
         return;
     }
     FILE *file = is_error ? stderr : stdout;
