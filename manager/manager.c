@@ -124,12 +124,14 @@ static promp_err_t make_mark(promp_manager_t *manager)
 
 promp_err_t promp_manager_connect(promp_manager_t *manager)
 {
-    promp_hub_t *hub = manager->parent
-                           ? promp_worker_hub(manager->parent)
-                           : promp_hub_dial(&manager->local, manager->node_program, !manager->no_start,
-                                            PROMP_TIME_START, &manager->error);
-    if (!hub)
-        return manager->error.code;
+    promp_error_t error = {0}; /* also filled where a try failed and the next one did not */
+    promp_hub_t *hub = manager->parent ? promp_worker_hub(manager->parent)
+                                       : promp_hub_dial(&manager->local, manager->node_program,
+                                                        !manager->no_start, PROMP_TIME_START, &error);
+    if (!hub) {
+        manager->error = error;
+        return error.code;
+    }
     if (manager->hub)
         promp_hub_detach(manager->hub, manager);
     if (!manager->parent)

@@ -10,6 +10,7 @@ class Capture(io.StringIO):
     def write(self, text): self.writes.append(text); return len(text)
 out, err = Capture(), Capture()
 real, sys.stdout, sys.stderr = sys.stdout, out, err
+sys.excepthook = lambda *what: (setattr(sys, "stderr", sys.__stderr__), sys.__excepthook__(*what))
 def show(*what): real.write(" ".join(map(str, what)) + "\\n")
 """
 
@@ -23,18 +24,18 @@ import sys
 print("a", "b"); print(""); print("", end="")
 assert sys.stdout.write("c") == 1 and sys.stdout.write("") == 0
 sys.stdout.writelines(["d", "e"]); sys.stdout.flush()
-assert sys.stdout.buffer.write(b"f\\xc3\\xa9") == 3
+assert sys.stdout.buffer.write(bytes([102, 195, 169])) == 3
 sys.stdout.buffer.writelines([b"g", bytearray(b"h")]); sys.stdout.buffer.flush()
 sys.stderr.write("to stderr")
 from Pro.MP import proWorkerObject
 proWorkerObject().remotePrint("remote")
-sys.stdout.write("\\\\ud800 \\U0001F600 \\0")
+sys.stdout.write(chr(0xd800) + " " + chr(0x1f600) + " " + chr(0))
 sys.__stdout__.write("native"); sys.__stdout__.flush()
 ''')
 loop(m)
 assert m.takeError(w) is None, m.takeError(w)
 native = out.writes.pop(out.writes.index("native"))
-show(out.writes == ["a", " ", "b", "\\n", "\\n", "c", "d", "e", "f\\u00e9", "g", "h", "remote", "\\\\ud800 \\U0001F600 \\0"], err.writes)
+show(out.writes == ["a", " ", "b", "\\n", "\\n", "c", "d", "e", "f\\u00e9", "g", "h", "remote", chr(92) + "ud800 " + chr(0x1f600) + " " + chr(0)], err.writes)
 """) == "True ['to stderr']\n"
 
 
