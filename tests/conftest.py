@@ -49,7 +49,7 @@ def programs():
 def world(request):
     """The world of this test, examined when the test is over."""
     mark = request.node.get_closest_marker("idle_ms")
-    w = World(mark.args[0] if mark else 300)
+    w = World(*mark.args) if mark else World()
     yield w
     notes = w.log()
     wrong = w.close()

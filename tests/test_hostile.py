@@ -1,6 +1,7 @@
 """Whoever reaches the node's socket can send anything. Each of these ends by serving an honest manager, whose worker of
 before still works: nothing else is disturbed."""
 
+import json
 import os
 import random
 import socket
@@ -246,52 +247,102 @@ def test_silence(victim):
 FOREIGN = ["KILL", "GONE_ACK", "ATTACH", "PROBE", "URGENT", "ACK", "RESET", "REATTACH", "ATTACHED"]
 
 
+def as_another_process(path, act):
+    """What act(client) says in a process of its own: the node knows managers by their process."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(read)
+            c = Client(path)
+            c.welcome()
+            os.write(write, json.dumps(act(c), default=repr).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, "rb") as f:
+        said = f.read()
+    os.waitpid(pid, 0)
+    return json.loads(said)
+
+
+def what_it_says(client):
+    """What comes until the connection ends or half a second is quiet."""
+    said = []
+    try:
+        while True:
+            got = client.read(0.5 / scaled(1))
+            if got is None:
+                return said + ["END"]
+            if got[0] not in ("BEAT", "LINK_ACK"):
+                said.append((got[0], name_of(got[2].get("error"))))
+    except TimeoutError:
+        return said
+
+
 @pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_sessions(victim, name):
-    """Messages about sessions of nobody and of somebody else touch nothing; the node answers or closes."""
-    owner, thief = victim(), victim()
+def test_foreign_sessions(world, victim, name):
+    """Messages about somebody else's session, and about nobody's, touch nothing; the node answers or closes."""
+    owner = victim()
     owner.welcome()
-    thief.welcome()
-    owner.send(wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"]))
+    owner.send(wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"], lease=60000))
     pid = owner.expect("STARTED")["pid"]
-    for session in (SESSION, b"\xff" * 16):
-        thief.send(message(name, session, epoch=1))
-    thief.send(message("BYE"))
-    thief.end()
+
+    def meddle(session):
+        def act(c):
+            c.send(message(name, session, epoch=1, **({"cause": ERR["WORKER_ABORTED"]} if name == "KILL" else {})))
+            return what_it_says(c)
+        return act
+
+    foreign = as_another_process(world.socket(), meddle(SESSION))
+    nobodys = as_another_process(world.socket(), meddle(b"\xff" * 16))
     assert proc.alive(pid)
+    assert foreign == [["REFUSED", "SESSION_FOREIGN"], "END"] or name in ("ATTACHED", "REATTACH"), foreign
+    assert name == "GONE_ACK" or nobodys, "an unknown session is not answered"
     owner.send(message("KILL", SESSION, cause=ERR["WORKER_ABORTED"]))
-    assert name_of(owner.expect("GONE", "NO_ROUTE")["cause"]) == "WORKER_ABORTED"
+    assert name_of(owner.expect("GONE")["cause"]) == "WORKER_ABORTED"
+    owner.send(message("GONE_ACK", SESSION))
 
 
-def test_start_of_a_foreign_session(victim):
+def test_start_of_a_foreign_session(world, victim):
     """A START with the id of somebody else's session is refused and gives nothing away."""
-    owner, thief = victim(), victim()
+    owner = victim()
     owner.welcome()
-    thief.welcome()
-    owner.send(wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"]))
+    owner.send(wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"], lease=60000))
     pid = owner.expect("STARTED")["pid"]
-    thief.send(wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"]))
-    got = thief.read()
-    assert got is not None and got[0] in ("START_REFUSED", "REFUSED", "RESET") and \
-        name_of(got[2]["error"]) == "SESSION_FOREIGN", got
+
+    def act(c):
+        c.send(wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"]))
+        return what_it_says(c)
+
+    said = as_another_process(world.socket(), act)
+    assert said and said[0][1] == "SESSION_FOREIGN", said
     assert proc.alive(pid)
+    owner.send(message("BYE"))
+    world.wait_gone([pid], 2)
 
 
 def test_start_again_is_the_same(victim):
     """START repeated: the same answer, one process."""
     c = victim()
     c.welcome()
-    c.send(wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"]) * 3)
-    assert len({c.expect("STARTED")["pid"] for _ in range(3)}) == 1
+    start = wire.start_message(SESSION, "/bin/sleep", ["sleep", "1000"])
+    c.send(start * 2)
+    pids = {c.expect("STARTED")["pid"]}
+    c.send(start)
+    pids.add(c.expect("STARTED")["pid"])
+    assert len(pids) == 1
 
 
 def test_session_of_zeros(victim):
     """No session in the header where one belongs."""
-    for data in (wire.start_message(wire.NONE, "/bin/true"), message("PROBE", nonce=1), frame("DATA", b"x")):
+    for data in (wire.start_message(wire.NONE, "/bin/true"), message("KILL", cause=ERR["WORKER_ABORTED"]),
+                 message("ATTACH", epoch=1), message("PROBE", nonce=1), frame("DATA", b"x")):
         c = victim()
         c.welcome()
         c.send(data)
-        refused(c, "FRAME_HEADER", "MESSAGE_FIELD", "SESSION_FOREIGN")
+        got = c.expect("REFUSED", "NO_ROUTE", "RESET")
+        assert got["is"] != "REFUSED" or name_of(got["error"]) in ("FRAME_HEADER", "MESSAGE_FIELD", "SESSION_FOREIGN")
 
 
 def test_data_for_nobody(victim):

@@ -192,8 +192,8 @@ class Manager:
             except BrokenPipeError:
                 pass
         deadline = time.monotonic() + scaled(timeout)
-        while select.select([self._in], [], [], max(0, deadline - time.monotonic()))[0]:
-            if not os.read(self._in, 1 << 20):
+        while self.process_.poll() is None and time.monotonic() < deadline:  # what it still says must not stop it
+            if select.select([self._in], [], [], 0.005)[0] and not os.read(self._in, 1 << 20):
                 break
         code = self.process_.wait(max(0.1, deadline - time.monotonic()))
         self.forget()

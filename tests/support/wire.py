@@ -146,18 +146,20 @@ class Client:
     def end(self, timeout=10):
         """Reads until the node closes; the fields of its REFUSED, or None when it said nothing."""
         refused = None
-        while True:
+        deadline = time.monotonic() + scaled(timeout)
+        while time.monotonic() < deadline:
             got = self.read(timeout)
             if got is None:
                 return refused
             if got[0] == "REFUSED":
                 refused = got[2]
+        raise TimeoutError(f"not closed; seen {self.seen[-5:]}")
 
     def close(self):
         self.socket.close()
 
 
-def start_message(session, program, argv=None, env=None, lease=10000, folder="/", umask=0o22):
+def start_message(session, program, argv=None, env=None, lease=1000, folder="/", umask=0o22):
     return message("START", session=session, lease_ms=lease, umask=umask, program=program, folder=folder,
                    argv=argv if argv is not None else [program], env=env if env is not None else
                    [f"{k}={v}" for k, v in os.environ.items()])

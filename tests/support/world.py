@@ -15,7 +15,7 @@ from .manager import Manager
 class World:
     """A runtime folder and what runs in it."""
 
-    def __init__(self, idle_ms=300):
+    def __init__(self, idle_ms=60):
         # Short: the path of the socket in it is limited to 107 bytes.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
         self.runtime = self.folder / "r"
