@@ -161,6 +161,17 @@ static void port_path(void *self, bool up, bool lost, const promp_id_t *node, in
     core->due = now;
 }
 
+/* A record of the lane finds no memory. True when it has been so for a whole time-out. */
+static bool lacks_memory(worker_t *w, promp_lane_t lane, int64_t now)
+{
+    uint64_t at = promp_session_received(w->session, lane);
+    if (w->short_since == PROMP_NEVER || w->short_at != at) {
+        w->short_since = now;
+        w->short_at = at;
+    }
+    return now - w->short_since >= w->timeout;
+}
+
 static promp_err_t session_frame(promp_manager_core_t *core, worker_t *w, const promp_frame_t *frame,
                                  int64_t now)
 {
@@ -169,7 +180,9 @@ static promp_err_t session_frame(promp_manager_core_t *core, worker_t *w, const 
     bool relay = frame->type == PROMP_TYPE_NO_ROUTE || frame->type == PROMP_TYPE_CONGESTED;
     promp_err_t err = promp_session_frame(w->session, frame, relay ? PROMP_WHO_NODE : PROMP_WHO_WORKER, now);
     promp_manager_core_touch(core, w);
-    if (err && err != PROMP_ERR_MEMORY) /* without memory the piece counts as lost and comes again */
+    if (err == PROMP_ERR_MEMORY) /* the piece counts as lost and comes again, but not for ever */
+        err = lacks_memory(w, (promp_lane_t)frame->lane, now) ? PROMP_ERR_MANAGER_MEMORY : PROMP_OK;
+    if (err)
         promp_manager_core_end_broken(core, w, err, now);
     else if (promp_session_state(w->session) == PROMP_SESSION_OVER)
         promp_manager_core_end_broken(core, w, promp_session_error(w->session), now);
@@ -264,7 +277,7 @@ static void forgive_gap(promp_manager_core_t *core, int64_t now)
     core->down_since = now;
     for (promp_node_t *at = promp_list_first(&core->live); at; at = promp_list_after(&core->live, at)) {
         worker_t *w = WORKER_OF(at, member);
-        if (w->shut_since != PROMP_NEVER)
+        if (w->shut_since < now)
             w->shut_since = now;
     }
 }

@@ -244,7 +244,7 @@ void promp_manager_core_end_broken(promp_manager_core_t *core, worker_t *w, prom
     promp_err_t cause = error >= PROMP_ERR_WORKER_EXITED ? error : PROMP_ERR_WORKER_PROTOCOL;
     promp_manager_core_start_kill(core, w, cause);
     if (!w->exit_text)
-        w->exit_text = words(cause, promp_error_text(error));
+        w->exit_text = words(cause, cause == error ? NULL : promp_error_text(error));
     w->give_up_at = now + w->timeout;
     promp_manager_core_touch(core, w);
 }
@@ -264,13 +264,13 @@ void promp_manager_core_end_lost(promp_manager_core_t *core, worker_t *w, promp_
     promp_manager_core_end_check(core, w);
 }
 
-/* Since when its session has had no way: PROMP_NEVER while it has one, or never had and the link is up. */
+/* Since when its session has had no way, or should have had its first; PROMP_NEVER while it has one. */
 static int64_t shut_since(promp_manager_core_t *core, worker_t *w, int64_t now)
 {
     if (promp_session_state(w->session) == PROMP_SESSION_OPEN) {
         w->opened = true;
         w->shut_since = PROMP_NEVER;
-    } else if (w->opened && w->shut_since == PROMP_NEVER) {
+    } else if (w->shut_since == PROMP_NEVER) {
         w->shut_since = core->up ? now : core->down_since;
     }
     return w->opened || core->up ? w->shut_since : core->down_since;

@@ -71,7 +71,8 @@ static void init_worker(promp_manager_core_t *core, worker_t *w, const promp_man
     w->options = start->options;
     w->timeout = start->timeout;
     w->time_limit = start->time_limit;
-    w->due = w->stop_at = w->abort_at = w->give_up_at = w->limit_at = w->shut_since = PROMP_NEVER;
+    w->due = w->stop_at = w->abort_at = w->give_up_at = w->limit_at = w->shut_since = w->short_since =
+        PROMP_NEVER;
     w->end.kind = EVENT_END;
     for (int i = 0; i < INBOXES; i++)
         promp_list_init(&w->inbox[i]);
@@ -149,6 +150,8 @@ static void started(promp_manager_core_t *core, worker_t *w, uint32_t pid, int64
     if (w->state != WORKER_STARTING || w->refused)
         return; /* asked again after a new path, answered again */
     w->state = WORKER_ALIVE;
+    /* The node ends a program that does not say HELLO in time, but its word may not reach us. */
+    w->shut_since = now + promp_max64(w->timeout, PROMP_TIME_HANDSHAKE);
     if (w->time_limit > 0) {
         w->limit_at = now + w->time_limit;
         w->due = promp_min64(w->due, w->limit_at);
@@ -179,6 +182,8 @@ promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t
                                         message.start_refused.error ? (promp_err_t)message.start_refused.error
                                                                     : PROMP_ERR_PROGRAM_FAILED,
                                         (int)message.start_refused.system, message.start_refused.text);
+    else if (w->state == WORKER_ALIVE && message.start_refused.error == PROMP_ERR_NO_WORKER)
+        promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_LEASE, "the node does not know it any more");
     return PROMP_OK;
 }
 

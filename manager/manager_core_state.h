@@ -103,10 +103,12 @@ typedef struct worker {
     /* times */
     int64_t due; /* of the next tick */
     int64_t stop_at, abort_at, give_up_at;
-    int64_t limit_at;   /* its time limit, if any, is over */
-    int time_limit;     /* ms */
-    bool opened;        /* the session was OPEN once */
-    int64_t shut_since; /* since when it is not; PROMP_NEVER: it is */
+    int64_t limit_at;    /* its time limit, if any, is over */
+    int time_limit;      /* ms */
+    int64_t short_since; /* no memory for a record of it; PROMP_NEVER: there was */
+    uint64_t short_at;   /* where in the lane */
+    bool opened;         /* the session was OPEN once */
+    int64_t shut_since;  /* since when it is not (at first, when it should be); PROMP_NEVER: it is */
 
     promp_node_t member;  /* of core->live by id, or core->ended by time */
     promp_node_t sending; /* of core->touched, or core->starved when starves */

@@ -186,7 +186,7 @@ static promp_err_t on_node(promp_agent_core_t *core, promp_agent_link_t *link, c
         promp_agent_life_start(core, link, s, frame, &m.start, now);
         return PROMP_OK;
     case PROMP_TYPE_KILL:
-        if (m.kill.cause <= PROMP_ERR_WORKER_EXITED - 1 || m.kill.cause > PROMP_ERR_WORKER_PROTOCOL)
+        if (m.kill.cause <= PROMP_ERR_WORKER_EXITED - 1 || m.kill.cause > PROMP_ERR_MANAGER_MEMORY)
             return PROMP_ERR_MESSAGE_FIELD;
         if (!s) {
             promp_agent_life_refuse(core, link, &frame->session, PROMP_ERR_NO_WORKER, 0,

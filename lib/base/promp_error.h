@@ -85,7 +85,8 @@ extern "C" {
     X(WORKER_LEASE, 1509, "the manager was not heard for a whole time-out")                                  \
     X(WORKER_STOPPED, 1510, "the worker was stopped")                                                        \
     X(WORKER_START, 1511, "the worker could not be started")                                                 \
-    X(WORKER_PROTOCOL, 1512, "the worker was ended because it broke the protocol")
+    X(WORKER_PROTOCOL, 1512, "the worker was ended because it broke the protocol")                           \
+    X(MANAGER_MEMORY, 1513, "the worker was ended because its manager had no memory for what it sent")
 
 #define PROMP_ERROR_ENUM(name, number, text) PROMP_ERR_##name = number,
 typedef enum { PROMP_OK = 0, PROMP_ERRORS(PROMP_ERROR_ENUM) } promp_err_t;
