@@ -34,8 +34,8 @@ static void forward(promp_agent_t *a, const promp_agent_effect_t *e, int64_t now
     promp_err_t error = PROMP_ERR_CLOSED;
 
     if (line) {
-        /* What is urgent is said again until it is answered: a reader so slow does not get it twice. */
-        if (e->urgent && promp_link_queued(line->link) > PROMP_LIMIT_LINK_QUEUE / 8 * 7)
+        /* What is no data is said again until it is answered: a reader so slow does not get it twice. */
+        if (!e->tag && promp_link_queued(line->link) > PROMP_LIMIT_LINK_QUEUE / 8 * 7)
             return;
         promp_agent_links_cork(a, e->link, line);
         error = promp_link_forward(line->link, e->frame, e->urgent, e->tag);
