@@ -20,6 +20,7 @@
 #define PROMP_MANAGER_MANAGER_CORE_H
 
 #include "base.h"
+#include "buf.h"
 #include "port.h"
 #include "promp.h"
 
@@ -85,6 +86,7 @@ typedef struct {
     uint32_t kind; /* promp_task_kind_t */
     bool result;
     promp_slice_t name, file, code, args; /* args: an encoded list, or empty */
+    promp_buf_t *moved; /* NULL, or what args stand in, all of it: it may be taken over, and is empty then */
 } promp_manager_core_task_t;
 
 /* As promp_manager_task. */
@@ -93,6 +95,9 @@ promp_err_t promp_manager_core_task(promp_manager_core_t *core, uint32_t worker,
 /* As promp_manager_send. */
 promp_err_t promp_manager_core_send(promp_manager_core_t *core, uint32_t worker, uint32_t id,
                                     promp_slice_t data);
+/* Likewise; data may be taken over, and is empty then: a large one costs no time here. */
+promp_err_t promp_manager_core_send_moved(promp_manager_core_t *core, uint32_t worker, uint32_t id,
+                                          promp_buf_t *data);
 
 bool promp_manager_core_has_message(const promp_manager_core_t *core, uint32_t worker);
 bool promp_manager_core_has_result(const promp_manager_core_t *core, uint32_t worker);

@@ -123,14 +123,21 @@ static promp_err_t encode(const promp_manager_core_task_t *task, promp_buf_t *he
     return err == PROMP_ERR_MESSAGE_SIZE ? PROMP_ERR_VALUE_SIZE : err;
 }
 
+/* moved: NULL, or what rest stands in; it moves into the session. */
+static promp_err_t post(worker_t *w, uint16_t type, promp_slice_t head, promp_slice_t rest,
+                        promp_buf_t *moved)
+{
+    const promp_slice_t parts[2] = {head, rest};
+    return moved ? promp_session_send_moved(w->session, PROMP_LANE_MESSAGES, type, head, moved)
+                 : promp_session_send(w->session, PROMP_LANE_MESSAGES, type, parts, rest.size ? 2 : 1);
+}
+
 /* head begins with the task's number, which is known only here. */
 static promp_err_t give(promp_manager_core_t *core, worker_t *w, uint8_t *head, size_t size,
-                        promp_slice_t rest)
+                        promp_slice_t rest, promp_buf_t *moved)
 {
     promp_put64(head, w->given + 1);
-    promp_slice_t parts[2] = {promp_slice(head, size), rest};
-    promp_err_t err =
-        promp_session_send(w->session, PROMP_LANE_MESSAGES, PROMP_TYPE_TASK, parts, rest.size ? 2 : 1);
+    promp_err_t err = post(w, PROMP_TYPE_TASK, promp_slice(head, size), rest, moved);
     if (err)
         return err == PROMP_ERR_CLOSED ? PROMP_OK
                                        : err; /* it is about to be known as dead: nothing happens */
@@ -177,7 +184,7 @@ static void give_queued(promp_manager_core_t *core)
     while (core->queue.count && (w = first_idle(core))) {
         queued_t *task = PROMP_CONTAINER(promp_list_first(&core->queue), queued_t, node);
         uint64_t before = w->given;
-        if (give(core, w, task->body, task->size, promp_slice(NULL, 0)))
+        if (give(core, w, task->body, task->size, promp_slice(NULL, 0), NULL))
             return; /* no memory: it stays, and goes with the next end of a task */
         if (w->given > before)
             free_queued(core, task);
@@ -204,10 +211,11 @@ void promp_manager_core_task_drop(promp_manager_core_t *core, bool fail)
     }
 }
 
-static promp_err_t give_any(promp_manager_core_t *core, promp_buf_t *head, promp_slice_t rest)
+static promp_err_t give_any(promp_manager_core_t *core, promp_buf_t *head, promp_slice_t rest,
+                            promp_buf_t *moved)
 {
     worker_t *w = core->queue.count ? NULL : first_idle(core);
-    return w ? give(core, w, head->data, head->size, rest) : queue(core, head, rest);
+    return w ? give(core, w, head->data, head->size, rest, moved) : queue(core, head, rest);
 }
 
 promp_err_t promp_manager_core_task(promp_manager_core_t *core, uint32_t worker,
@@ -223,15 +231,15 @@ promp_err_t promp_manager_core_task(promp_manager_core_t *core, uint32_t worker,
     if (err)
         goto out;
     if (worker == PROMP_WORKER_ANY) {
-        err = give_any(core, &head, rest);
+        err = give_any(core, &head, rest, task->moved);
     } else if (worker == PROMP_WORKER_ALL) {
         for (worker_t *w = NULL; !err && (w = promp_manager_core_next_live(core, w));)
             if (takes_tasks(w) && !(err = check_room(core, head.size + rest.size)))
-                err = give(core, w, head.data, head.size, rest);
+                err = give(core, w, head.data, head.size, rest, NULL);
     } else {
         worker_t *w = promp_manager_core_find(core, worker);
         if (w && takes_tasks(w)) {
-            err = give(core, w, head.data, head.size, rest);
+            err = give(core, w, head.data, head.size, rest, task->moved);
             if (number && !err)
                 *number = w->given;
         }
@@ -243,12 +251,12 @@ out:
 
 /* --- messages to workers --- */
 
-static promp_err_t send(promp_manager_core_t *core, worker_t *w, const promp_slice_t parts[2])
+static promp_err_t send_one(promp_manager_core_t *core, worker_t *w, promp_slice_t head, promp_slice_t rest,
+                            promp_buf_t *moved)
 {
-    promp_err_t err = check_room(core, parts[0].size + parts[1].size);
+    promp_err_t err = check_room(core, head.size + rest.size);
     if (!err)
-        err = promp_session_send(w->session, PROMP_LANE_MESSAGES, PROMP_TYPE_USER_MESSAGE, parts,
-                                 parts[1].size ? 2 : 1);
+        err = post(w, PROMP_TYPE_USER_MESSAGE, head, rest, moved);
     if (err)
         return err == PROMP_ERR_CLOSED ? PROMP_ERR_NO_WORKER : err;
     promp_manager_core_task_backlog(core, w);
@@ -256,21 +264,21 @@ static promp_err_t send(promp_manager_core_t *core, worker_t *w, const promp_sli
     return PROMP_OK;
 }
 
-static promp_err_t send_all(promp_manager_core_t *core, const promp_slice_t parts[2])
+static promp_err_t send_all(promp_manager_core_t *core, promp_slice_t head, promp_slice_t rest)
 {
     promp_err_t err = PROMP_OK;
     worker_t *w = promp_manager_core_next_live(core, NULL);
     if (!w)
         return PROMP_ERR_NO_WORKER;
     for (; w; w = promp_manager_core_next_live(core, w)) {
-        promp_err_t one = send(core, w, parts);
+        promp_err_t one = send_one(core, w, head, rest, NULL);
         err = err ? err : one;
     }
     return err;
 }
 
-promp_err_t promp_manager_core_send(promp_manager_core_t *core, uint32_t worker, uint32_t id,
-                                    promp_slice_t data)
+static promp_err_t send(promp_manager_core_t *core, uint32_t worker, uint32_t id, promp_slice_t data,
+                        promp_buf_t *moved)
 {
     if (id > PROMP_MESSAGE_MAX)
         return PROMP_ERR_MESSAGE_ID;
@@ -279,14 +287,14 @@ promp_err_t promp_manager_core_send(promp_manager_core_t *core, uint32_t worker,
     promp_message_t message = {.type = PROMP_TYPE_USER_MESSAGE};
     message.user_message.id = id;
     message.user_message.data = data;
-    promp_buf_t head = {0};
+    promp_buf_t buf = {0};
     promp_slice_t rest = {0};
-    promp_err_t err = promp_message_encode_head(&message, &head, &rest);
+    promp_err_t err = promp_message_encode_head(&message, &buf, &rest);
     if (err)
         goto out;
-    const promp_slice_t parts[2] = {promp_slice(head.data, head.size), rest};
+    const promp_slice_t head = {buf.data, buf.size};
     if (worker == PROMP_WORKER_ALL) {
-        err = send_all(core, parts);
+        err = send_all(core, head, rest);
         goto out;
     }
     worker_t *w = promp_manager_core_find(core, worker);
@@ -294,10 +302,22 @@ promp_err_t promp_manager_core_send(promp_manager_core_t *core, uint32_t worker,
         w = first_idle(core);
         w = w ? w : promp_manager_core_next_live(core, NULL);
     }
-    err = w && w->state == WORKER_ALIVE ? send(core, w, parts) : PROMP_ERR_NO_WORKER;
+    err = w && w->state == WORKER_ALIVE ? send_one(core, w, head, rest, moved) : PROMP_ERR_NO_WORKER;
 out:
-    promp_buf_free(&head);
+    promp_buf_free(&buf);
     return err;
+}
+
+promp_err_t promp_manager_core_send(promp_manager_core_t *core, uint32_t worker, uint32_t id,
+                                    promp_slice_t data)
+{
+    return send(core, worker, id, data, NULL);
+}
+
+promp_err_t promp_manager_core_send_moved(promp_manager_core_t *core, uint32_t worker, uint32_t id,
+                                          promp_buf_t *data)
+{
+    return send(core, worker, id, promp_slice(data->data, data->size), data);
 }
 
 /* --- abort --- */

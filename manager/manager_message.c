@@ -11,9 +11,14 @@ promp_err_t promp_manager_send(promp_manager_t *manager, uint32_t worker, uint32
         return err;
     if (!data && size)
         return promp_manager_fail(manager, PROMP_ERR_ARGUMENT, 0, "bytes without an address");
+    promp_buf_t copy = {0};
+    if (size >= PROMP_MANAGER_LARGE && (err = promp_buf_append(&copy, data, size)))
+        return promp_manager_fail(manager, err, 0, NULL);
     promp_hub_lock(manager->hub);
-    err = promp_manager_core_send(manager->core, worker, id, promp_slice(data, size));
+    err = copy.data ? promp_manager_core_send_moved(manager->core, worker, id, &copy)
+                    : promp_manager_core_send(manager->core, worker, id, promp_slice(data, size));
     promp_manager_leave(manager);
+    promp_buf_free(&copy);
     return err ? promp_manager_fail(manager, err, 0, NULL) : PROMP_OK;
 }
 

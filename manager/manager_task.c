@@ -30,14 +30,21 @@ static const char *fault(const promp_task_spec_t *task)
 /* The arguments as they travel; borrowed from the task or from *own. */
 static promp_err_t encode_args(const promp_task_spec_t *task, promp_buf_t *own, promp_slice_t *args)
 {
+    promp_err_t err;
     *args = promp_slice(task->args_cbor, task->args_size);
-    if (task->args_cbor)
-        return is_list(task->args_cbor, task->args_size) ? PROMP_OK : PROMP_ERR_VALUE_TYPE;
-    if (!task->args)
+    if (task->args_cbor) {
+        if (!is_list(task->args_cbor, task->args_size))
+            return PROMP_ERR_VALUE_TYPE;
+        if (task->args_size < PROMP_MANAGER_LARGE)
+            return PROMP_OK;
+        err = promp_buf_append(own, task->args_cbor, task->args_size);
+    } else if (!task->args) {
         return PROMP_OK;
-    if (promp_value_type(task->args) != PROMP_VALUE_LIST)
+    } else if (promp_value_type(task->args) != PROMP_VALUE_LIST) {
         return PROMP_ERR_VALUE_TYPE;
-    promp_err_t err = promp_value_encode(task->args, own);
+    } else {
+        err = promp_value_encode(task->args, own);
+    }
     *args = promp_slice(own->data, own->size);
     return err;
 }
@@ -61,6 +68,7 @@ promp_err_t promp_manager_task(promp_manager_t *manager, uint32_t worker, const 
                                       .code = promp_slice(task->code, task->code_size)};
     err = encode_args(task, &own, &core.args);
     if (!err) {
+        core.moved = own.size ? &own : NULL;
         promp_hub_lock(manager->hub);
         err = promp_manager_core_task(manager->core, worker, &core, number);
         promp_manager_leave(manager);
