@@ -147,8 +147,8 @@ void sim_trace_frame(sim_t *sim, const char *who, const promp_frame_t *frame)
         else
             promp_message_print(&message, text, sizeof text);
     }
-    sim_trace(sim, "%s e%" PRIu32 " lane %u offset %" PRIu64 " size %zu %s", who, frame->epoch, frame->lane,
-              frame->offset, frame->body.size, text);
+    sim_trace(sim, "%s s%u e%" PRIu32 " lane %u offset %" PRIu64 " size %zu %s", who, frame->session.b[0],
+              frame->epoch, frame->lane, frame->offset, frame->body.size, text);
 }
 
 void *sim_alloc(size_t size)

@@ -160,6 +160,8 @@ void user_process(user_t *user)
     promp_manager_core_seen(user->core);
     for (job_worker_t *job = user->workers; job; job = job->next_of_user)
         look_at_worker(user, job);
+    if (promp_manager_core_pending(user->core)) /* more has come meanwhile: the user comes back */
+        proc_wake_at(user->proc, user->world->sim->now + 5);
     if (user->ending) /* also those that have started only now */
         promp_manager_core_stop(user->core, PROMP_WORKER_ALL, user->world->sim->now);
 }
