@@ -3,8 +3,8 @@
 
     tests/chaos.py --fault kill|stop --victim manager|agent|keeper|worker --times 200 --seed 1
 
-A job is one manager with four workers (calls; output; messages; a manager of its own, two levels deep), beside it a
-witness: another manager with a worker on the same node, which must not be disturbed. At a random moment, from before
+A job is one manager with five workers (calls; output; messages; a manager of its own, two levels deep; one that exits
+with a code), beside it a witness: another manager with a worker on the same node, which must not be disturbed. At a random moment, from before
 the first worker until after the last call, the victim gets SIGKILL or SIGSTOP. Then:
 
 manager   killed: all its processes are gone within 1 s; frozen: within its time-out + 1 s, and it is told on waking
@@ -34,7 +34,8 @@ from support.world import World  # noqa: E402
 
 VICTIMS = ("manager", "agent", "keeper", "worker")
 CALLS, LINES, MESSAGES, LEVELS = 40, 400, 200, 2
-JOB = 0.35  # seconds in which the fault comes
+WORKERS = (1, 2, 3, 4, 5)
+JOB = 0.3  # seconds in which the fault comes
 
 
 class Violation(Exception):
@@ -62,7 +63,9 @@ class Job:
     def begin(self, timeout):
         self.send("set", "set", options=1, timeout=timeout)
         self.send("output", "output", "count")
-        self.send("start", "start", TW, count=4)
+        self.send("start", "start", TW, count=len(WORKERS))
+        self.send("nap", "task", 5, "sleep", values=[120], result=0)
+        self.send("leave", "task", 5, "exit", values=[42])
         self.send("flood-task", "task", 3, "messages", values=[MESSAGES])
         self.send("flood", "flood", 3, 9, MESSAGES, 100)
         self.send("lines", "task", 2, "lines", result=0, values=[LINES, 0, 60])
@@ -71,7 +74,6 @@ class Job:
             self.send(f"call {i}", "task", 1, "echo", values=[i])
             if i % 4 == 0:
                 self.send(f"sleep {i}", "task", 1, "sleep", values=[8], result=0)
-        self.send("leave", "task", 1, "exit", values=[42])
         self.send("drain", "drain", 3, MESSAGES, int(scaled(20) * 1000))
         self.send("idle", "until", "idle", "any", int(scaled(20) * 1000))
 
@@ -100,13 +102,15 @@ class Job:
     # --- what each worker of the job must have done
 
     def check_worker(self, worker):
-        (self._calls, self._lines, self._messages, self._nest)[worker - 1]()
+        (self._calls, self._lines, self._messages, self._nest, self._leave)[worker - 1]()
 
     def _calls(self):
-        end = self.ended(1)
-        demand((end["cause"], end["code"]) == ("WORKER_EXITED", 42), f"exit code 42 is not reported: {end}")
         values = self.results(1)
         demand(values == list(range(CALLS)), f"results of worker 1: {values}")
+
+    def _leave(self):
+        end = self.ended(5)
+        demand((end["cause"], end["code"]) == ("WORKER_EXITED", 42), f"exit code 42 is not reported: {end}")
 
     def _lines(self):
         counted = self.m.command("counted")
@@ -221,13 +225,16 @@ class Case:
 
     def _agent(self, job):
         os.kill(self.agent, self.signal)
+        since = time.monotonic()
         job.finish()
         start = job.answers["start"]
-        demand(start["err"] == 0 and start["started"] == 4, f"start: {start}")
+        demand(start["err"] == 0 and start["started"] == len(WORKERS), f"start: {start}")
         demand(job.answers["idle"]["reached"], f"not idle: {job.answers['idle']}")
-        for worker in (1, 2, 3, 4):
+        for worker in WORKERS:
             job.check_worker(worker)
-        demand(not proc.alive(self.agent), "the agent that was hit is still there")
+        while proc.alive(self.agent):
+            demand(time.monotonic() < since + self.grace + 0.05, "the agent that was hit is still there")
+            time.sleep(0.01)
         demand(self.world.one("keeper").pid == self.keeper, "the keeper was replaced, too")
 
     def _keeper(self, job):
@@ -260,16 +267,16 @@ class Case:
             demand(time.monotonic() < since + self.grace + 0.05, f"still there: {proc.find(hit)}")
             time.sleep(0.01)
         start = job.answers["start"]
-        demand(start["err"] == 0 and start["started"] == 4, f"start: {start}")
+        demand(start["err"] == 0 and start["started"] == len(WORKERS), f"start: {start}")
         top = {job.m.command("state", w)["pid"]: w for w in start["workers"]}
         number = top.get(hit)
-        for worker in (1, 2, 3, 4):
+        for worker in WORKERS:
             if worker != number and (worker != 4 or number):
                 job.check_worker(worker)
         if number:
             end = job.ended(number)
             expected = ("WORKER_SIGNALLED",) if self.fault == "kill" else ("WORKER_UNRESPONSIVE",)
-            demand(end["cause"] in expected or number == 1 and end["code"] == 42, f"cause of the hit worker: {end}")
+            demand(end["cause"] in expected or number == 5 and end["code"] == 42, f"cause of the hit worker: {end}")
             job.check_remains(number)
         else:  # in a chain: its own manager was told, and said so in its result
             values = job.results(4)
