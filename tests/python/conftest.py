@@ -47,7 +47,7 @@ def run(script):
 
     def call(text, *args, stderr="", timeout=60, **options):
         code, out, err = script(text, *args, **options).finish(timeout)
-        assert code == 0, (code, out, err)
+        assert code == 0, f"exit code {code}\n{out[-2000:]}\n{err[-6000:]}"
         if stderr is not None:
             assert err == stderr
         return out
