@@ -100,7 +100,7 @@ static promp_hub_t *new_hub(const promp_hub_config_t *config, promp_error_t *err
     hub->lifeline = config->lifeline;
     hub->link_fd = -1;
     hub->version = PROMP_VERSION_HIGH;
-    hub->handshake_at = hub->dial_at = hub->tick_at = hub->alarm = PROMP_NEVER;
+    hub->handshake_at = hub->dial_at = hub->tick_at = hub->alarm = hub->expected = PROMP_NEVER;
     promp_list_init(&hub->waiters);
     for (size_t i = 0; i < PROMP_HUB_WAKES; i++)
         hub->wakes[i] = -1;

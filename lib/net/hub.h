@@ -31,10 +31,9 @@ typedef struct {
     int fd;           /* the link to begin with; the hub takes it over */
     const char *path; /* manager: socket to dial again, copied; NULL for a worker */
     int lifeline; /* worker: descriptor on which new links come and whose end means: die; -1 for a manager */
-    void (*orphan)(
-        void *arg); /* worker: the lifeline ended, or the link was silent or gone for the longest lease of
-                                  the cores; called once, by the driving thread without the lock; NULL: kill our
-                                  process group (where we lead none: _exit) */
+    void (*orphan)(void *arg); /* worker: the lifeline ended, or the link was silent or gone for the longest
+                                  lease of the cores; called once, by the driving thread without the lock;
+                                  NULL: kill our process group (where we lead none: _exit) */
     void *arg;
 } promp_hub_config_t;
 
@@ -43,8 +42,8 @@ typedef struct {
  * when this returns. */
 promp_hub_t *promp_hub_new(const promp_hub_config_t *config, int timeout, promp_error_t *error);
 
-/* A manager's hub from nothing: promp_local_connect() and promp_hub_new() in at most timeout ms together, up to three
- * times when the node ends before WELCOME (it may have been about to). Errors of both. */
+/* A manager's hub from nothing: promp_local_connect() and promp_hub_new() in at most timeout ms together, up
+ * to three times when the node ends before WELCOME (it may have been about to). Errors of both. */
 promp_hub_t *promp_hub_dial(const promp_local_t *local, const char *program, bool start, int timeout,
                             promp_error_t *error);
 
@@ -61,16 +60,15 @@ void promp_hub_bye(promp_hub_t *hub);
 promp_err_t promp_hub_attach(promp_hub_t *hub, promp_port_t port);
 void promp_hub_detach(promp_hub_t *hub, void *core);
 
-/* The lock. Cores are touched only between these two. unlock first sends what the cores want to send (pump).
- */
+/* The lock. Cores are touched only between these two. unlock first sends what the cores want to send (pump). */
 void promp_hub_lock(promp_hub_t *hub);
 void promp_hub_unlock(promp_hub_t *hub);
 
 /* Reads what is there without waiting, hands it to the cores and sends. Lock held. */
 void promp_hub_pump(promp_hub_t *hub);
 
-/* Sends what the cores want to send, now. True when all that they gave is in the socket: the node has it, whatever
- * becomes of us. Lock held. */
+/* Sends what the cores want to send, now. True when all that they gave is in the socket: the node has it,
+ * whatever becomes of us. Lock held. */
 bool promp_hub_send(promp_hub_t *hub);
 bool promp_hub_sent(const promp_hub_t *hub); /* likewise, without sending: is it? */
 
@@ -83,8 +81,8 @@ promp_err_t promp_hub_wait(promp_hub_t *hub, bool (*done)(void *arg), void *arg,
 /* Wakes threads in promp_hub_wait so that they look at their condition again. Any thread; lock held. */
 void promp_hub_notify(promp_hub_t *hub);
 
-/* Adds and removes descriptors that the driving thread polls (a worker's output pipes). Lock held; also from within
- * ready. Adding one that is there changes its events. OK, ARGUMENT (PROMP_LIMIT_HUB_WATCHES). */
+/* Adds and removes descriptors that the driving thread polls (a worker's output pipes). Lock held; also from
+ * within ready. Adding one that is there changes its events. OK, ARGUMENT (PROMP_LIMIT_HUB_WATCHES). */
 promp_err_t promp_hub_watch(promp_hub_t *hub, const promp_hub_watch_t *watch, short events);
 void promp_hub_unwatch(promp_hub_t *hub, int fd);
 

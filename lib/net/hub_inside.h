@@ -45,8 +45,8 @@ struct promp_hub {
     pthread_t thread;
     bool thread_runs;
 
-    /* The lock is `mutex`. Whoever wants it goes through `gate`, so that a driving thread that takes it again and again
-     * cannot keep the others out. */
+    /* The lock is `mutex`. Whoever wants it goes through `gate`, so that a driving thread that takes it again
+     * and again cannot keep the others out. */
     pthread_mutex_t gate, mutex;
 
     /* link */
@@ -71,6 +71,7 @@ struct promp_hub {
     uint64_t jitter;         /* state of a small random generator */
     uint32_t lease;          /* smallest of the cores; 0: none */
     uint32_t lease_most;     /* largest */
+    int64_t expected;        /* when somebody would settle again, as seen at the end of the last time */
     int64_t ticked, tick_at; /* the cores' last tick, and when they want the next */
     bool dirty;              /* the cores did something since: tick_at is not to be trusted */
     int64_t busy_since;      /* 0: idle */
@@ -106,9 +107,8 @@ void promp_hub_let(promp_hub_t *hub);
 /* hub_io.c */
 void promp_hub_read(promp_hub_t *hub, int64_t now); /* what is there, to the cores */
 bool promp_hub_holds(const promp_hub_t *hub); /* a worker's core is not attached yet: what is for it waits */
-void promp_hub_settle(promp_hub_t *hub, int64_t now);                /* what time and cores demand; sends */
-void promp_hub_absent(promp_hub_t *hub, int64_t until, int64_t now); /* we meant to be here at until */
-int64_t promp_hub_due(const promp_hub_t *hub);                       /* when to settle next */
+void promp_hub_settle(promp_hub_t *hub, int64_t now); /* what time and cores demand; sends */
+int64_t promp_hub_due(const promp_hub_t *hub);        /* when to settle next */
 void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells all cores */
 promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
                            int64_t now);
@@ -132,8 +132,8 @@ void promp_hub_end_orphan(promp_hub_t *hub); /* once, when hub->orphaned; lets t
 void promp_hub_call_watch(promp_hub_t *hub, uint64_t serial, short revents); /* if it is still watched */
 
 /* hub_wait.c */
-/* One turn of whoever drives, and has settled: polls without the lock until something comes or `deadline`, handles it.
- * Returns EINTR when a signal handler ran, else 0. */
+/* One turn of whoever drives, and has settled: polls without the lock until something comes or `deadline`,
+ * handles it. Returns EINTR when a signal handler ran, else 0. */
 int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline);
 void promp_hub_kick(promp_poller_t *poller);
 void promp_hub_stir(promp_hub_t *hub); /* whoever polls looks at everything again */

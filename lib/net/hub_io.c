@@ -149,7 +149,8 @@ promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, con
     return hub->mute ? PROMP_OK : err;
 }
 
-/* Data goes into the socket, not into our queue: while that holds anything, only what needs no room is asked for. */
+/* Data goes into the socket, not into our queue: while that holds anything, only what needs no room is asked
+ * for. */
 static uint64_t room_for(const promp_hub_t *hub)
 {
     return promp_link_wants_write(hub->link) ? 0 : promp_link_room(hub->link);
@@ -208,22 +209,23 @@ static void tick_all(promp_hub_t *hub, int64_t now)
     }
 }
 
-/* Ticks are exact when they are due, but the cores' wishes are asked for at most each PROMP_TIME_TICK: a rapid exchange
- * of frames does not pay for them. */
+/* Ticks are exact when they are due, but the cores' wishes are asked for at most each PROMP_TIME_TICK: a
+ * rapid exchange of frames does not pay for them. */
 static bool tick_is_due(const promp_hub_t *hub, int64_t now)
 {
     return now >= hub->tick_at || (hub->dirty && now - hub->ticked >= PROMP_TIME_TICK);
 }
 
 /* Who was late himself must not blame the node for silence. */
-void promp_hub_absent(promp_hub_t *hub, int64_t until, int64_t now)
+static void forgive_absence(promp_hub_t *hub, int64_t now)
 {
-    if (until != PROMP_NEVER && now - until > PROMP_TIME_GAP)
-        hub->last_heard = promp_min64(hub->last_heard + (now - until), now);
+    if (hub->expected != PROMP_NEVER && now - hub->expected > PROMP_TIME_GAP)
+        hub->last_heard = promp_min64(hub->last_heard + (now - hub->expected), now);
 }
 
 void promp_hub_settle(promp_hub_t *hub, int64_t now)
 {
+    forgive_absence(hub, now);
     hub->dirty = true; /* whoever had the lock may have done anything to the cores */
     send_all(hub, now);
     if (tick_is_due(hub, now)) {
@@ -234,6 +236,7 @@ void promp_hub_settle(promp_hub_t *hub, int64_t now)
         hub->tick_at = promp_max64(hub->tick_at, now + 1);
     }
     promp_hub_times(hub, now);
+    hub->expected = promp_hub_due(hub);
 }
 
 bool promp_hub_sent(const promp_hub_t *hub)

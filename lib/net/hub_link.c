@@ -15,8 +15,8 @@ int64_t promp_hub_patience(const promp_hub_t *hub)
     return hub->lease ? (int64_t)hub->lease : PROMP_TIME_NO_LEASE;
 }
 
-/* So long nothing may be heard. A worker outlives even the node's death for its longest lease: the lifeline tells it
- * what it must know at once. */
+/* So long nothing may be heard. A worker outlives even the node's death for its longest lease: the lifeline
+ * tells it what it must know at once. */
 static int64_t silence_limit(const promp_hub_t *hub)
 {
     if (!hub->worker)
@@ -113,8 +113,8 @@ static bool is_fault(promp_err_t why)
                                            why != PROMP_ERR_FRAME_TRUNCATED && why != PROMP_ERR_SILENT);
 }
 
-/* 0 at first, then from PROMP_TIME_RECONNECT on, doubled up to a tenth of the lease; half of it by chance, so that those
- * who lost the same node do not come back all at once. */
+/* 0 at first, then from PROMP_TIME_RECONNECT on, doubled up to a tenth of the lease; half of it by chance, so
+ * that those who lost the same node do not come back all at once. */
 static int64_t back_off(promp_hub_t *hub)
 {
     if (hub->attempts++ == 0)

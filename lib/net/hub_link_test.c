@@ -2,7 +2,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -11,7 +13,8 @@
 
 static void test_again(void **state)
 {
-    /* A link that ends is dialled again; the same node means the sessions live on, another one that they are lost. */
+    /* A link that ends is dialled again; the same node means the sessions live on, another one that they are
+     * lost. */
     fake_node_t *node = *state;
     promp_hub_t *hub = fake_manager_hub(node);
     fake_core_t core = {.lease_ms = 10000};
@@ -75,7 +78,8 @@ static void test_gone(void **state)
 
 static void test_beats(void **state)
 {
-    /* A BEAT each fifth of the smallest lease, the first as soon as that is known; it tells lease and time in a task. */
+    /* A BEAT each fifth of the smallest lease, the first as soon as that is known; it tells lease and time in
+     * a task. */
     fake_node_t *node = *state;
     promp_hub_t *hub = fake_manager_hub(node);
     fake_core_t core = {.lease_ms = 1000}, other = {.lease_ms = 5000};
@@ -122,9 +126,43 @@ static void test_silence(void **state)
     fake_finish(&hub, &core);
 }
 
+/* A process with a hub of its own; killed by its parent. */
+static void be_manager(fake_node_t *node)
+{
+    fake_core_t core = {.lease_ms = 1000};
+    promp_hub_t *hub = promp_hub_dial(&node->local, NULL, false, FAKE_WAIT, NULL);
+    alarm(60);
+    if (hub && promp_hub_attach(hub, fake_core_port(&core)) == PROMP_OK)
+        pause();
+    _exit(1);
+}
+
+static void test_own_absence(void **state)
+{
+    /* A process that was stopped for longer than it would wait for the node does not blame the node. */
+    fake_node_t *node = *state;
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        be_manager(node);
+    fake_node_accept(node);
+    fake_node_welcome(node);
+    fake_node_beat(node, NULL); /* it knows its lease */
+    assert_int_equal(kill(child, SIGSTOP), 0);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    poll(NULL, 0, PROMP_TIME_GAP + 800); /* what it shall oversleep */
+    assert_int_equal(kill(child, SIGCONT), 0);
+    fake_node_beat(node, NULL);
+    fake_node_send(node, &(promp_message_t){.type = PROMP_TYPE_BEAT}, NULL);
+    fake_node_beat(node, NULL);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+}
+
 static void test_faults(void **state)
 {
-    /* A peer that breaks the protocol three times in a row is given up; each time before the link is dialled again. */
+    /* A peer that breaks the protocol three times in a row is given up; each time before the link is dialled
+     * again. */
     fake_node_t *node = *state;
     promp_hub_t *hub = fake_manager_hub(node);
     fake_core_t core = {.lease_ms = 1000};
@@ -207,8 +245,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_again),   TEST(test_back_off), TEST(test_gone),        TEST(test_beats),
-        TEST(test_silence), TEST(test_faults),   TEST(test_descriptors), TEST(test_dial),
+        TEST(test_again),  TEST(test_back_off),    TEST(test_gone),
+        TEST(test_beats),  TEST(test_silence),     TEST(test_own_absence),
+        TEST(test_faults), TEST(test_descriptors), TEST(test_dial),
     };
     return cmocka_run_group_tests_name("hub_link", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,11 +118,31 @@ static void test_no_welcome(void **state)
     }
 }
 
+static void test_no_descriptors(void **state)
+{
+    /* A hub that cannot be made says so, and lets go of the link that it took over. */
+    fake_node_t *node = *state;
+    promp_hub_config_t config = {.path = node->local.socket, .lifeline = -1};
+    promp_error_t error;
+    struct rlimit before, none;
+    assert_int_equal(promp_local_open(node->local.socket, &config.fd, NULL), PROMP_OK);
+    fake_node_accept(node);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){3, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    promp_hub_t *hub = promp_hub_new(&config, FAKE_WAIT, &error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_null(hub);
+    assert_int_equal(error.code, PROMP_ERR_DESCRIPTORS);
+    assert_true(fake_node_ended(node));
+}
+
 /* --- frames --- */
 
 static void test_frames(void **state)
 {
-    /* What cores want to send leaves with unlock; each frame finds the core of its session, others are answered. */
+    /* What cores want to send leaves with unlock; each frame finds the core of its session, others are
+     * answered. */
     fake_node_t *node = *state;
     promp_hub_t *hub = fake_manager_hub(node);
     fake_core_t a = {.size = 10}, b = {.size = 20};
@@ -309,8 +330,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_handshake),    TEST(test_no_welcome), TEST(test_frames),  TEST(test_pump),
-        TEST(test_nobody_waits), TEST(test_watch),      TEST(test_abandon),
+        TEST(test_handshake), TEST(test_no_welcome),   TEST(test_no_descriptors), TEST(test_frames),
+        TEST(test_pump),      TEST(test_nobody_waits), TEST(test_watch),          TEST(test_abandon),
     };
     return cmocka_run_group_tests_name("hub", tests, NULL, NULL);
 }

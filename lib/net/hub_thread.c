@@ -1,7 +1,8 @@
 /* hub_thread.c - the network thread: drives when no user thread does, and costs nothing while one does.
  *
  *   leads:  polls, until a user thread takes over (that one does not wait for it)
- *   ticks:  user threads come and go: looks each PROMP_TIME_TICK, so that nothing is left undone while they compute
+ *   ticks:  user threads come and go: looks each PROMP_TIME_TICK, so that nothing is left undone while they
+ *           compute, and keeps the time for them
  *   parks:  a user thread sits in poll: waits until that one leaves
  */
 #include <errno.h>
@@ -27,7 +28,6 @@ static void tick(promp_hub_t *hub)
     hub->alarm = promp_clock_ms() + PROMP_TIME_TICK;
     while (!hub->stop && pthread_cond_timedwait(&hub->rest, &hub->mutex, &time) == 0)
         ;
-    promp_hub_absent(hub, hub->alarm, promp_clock_ms());
     hub->alarm = PROMP_NEVER;
 }
 

@@ -139,8 +139,8 @@ static int poll_until(struct pollfd *fds, size_t count, int64_t now, int64_t unt
     return ppoll(fds, count, until == PROMP_NEVER ? NULL : &time, NULL) < 0 ? errno : 0;
 }
 
-/* The network thread kicks the leader at hub->alarm: until then that one needs no timer of its own, which costs a
- * rapid exchange more than everything else here. */
+/* The network thread kicks the leader at hub->alarm: until then that one needs no timer of its own, which
+ * costs a rapid exchange more than everything else here. */
 static bool alarm_is_set(const promp_hub_t *hub, const promp_poller_t *self, int64_t deadline)
 {
     int64_t due = promp_min64(promp_min64(deadline, hub->tick_at), promp_hub_times_due(hub));
@@ -164,10 +164,8 @@ int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline)
     promp_hub_take(hub);
     calm(self);
 
-    now = promp_clock_ms();
-    promp_hub_absent(hub, self->until, now);
     if (e == 0) {
-        handle(hub, &set, now);
+        handle(hub, &set, promp_clock_ms());
         promp_hub_tell(hub, self);
     }
     promp_hub_end_orphan(hub);

@@ -48,7 +48,7 @@ static void *wait_rounds(void *arg)
 static void test_many_waiters(void **state)
 {
     /* Threads that wait on one hub each get their own answers, whoever polls; no answer is missed. */
-    enum { USERS = 5, ROUNDS = 300 };
+    enum { USERS = 12, ROUNDS = 150 }; /* more than PROMP_HUB_WAKES */
     fake_node_t *node = *state;
     promp_hub_t *hub = fake_manager_hub(node);
     user_t users[USERS];
@@ -92,8 +92,8 @@ static void *echo(void *arg)
 
 static void test_pauses(void **state)
 {
-    /* A user thread that computes between its calls, long enough for the network thread to lead or to tick, gets
-     * every answer. */
+    /* A user thread that computes between its calls, long enough for the network thread to lead or to tick,
+     * gets every answer. */
     fake_node_t *node = *state;
     promp_hub_t *hub = fake_manager_hub(node);
     user_t user = {.hub = hub, .rounds = 1, .core = {.size = 10}};
@@ -175,7 +175,8 @@ static void *interrupt(void *arg)
 
 static void test_signal(void **state)
 {
-    /* A signal handler that runs in a waiting thread ends its wait with STATE, for one that polls and one that follows. */
+    /* A signal handler that runs in a waiting thread ends its wait with STATE, for one that polls and one
+     * that follows. */
     fake_node_t *node = *state;
     promp_hub_t *hub = fake_manager_hub(node);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;

@@ -103,7 +103,8 @@ static void test_early_frames(void **state)
 
 static void test_lifeline(void **state)
 {
-    /* A new link over the lifeline takes the place of the old one, whether that has ended or not; rubbish is passed over. */
+    /* A new link over the lifeline takes the place of the old one, whether that has ended or not; rubbish is
+     * passed over. */
     fake_node_t *node = *state;
     worker_t worker;
     open_worker(&worker, node);

@@ -36,8 +36,9 @@ promp_err_t promp_link_peer(const promp_link_t *link, pid_t *pid, uid_t *uid);
 
 /* Reads once. OK (something or nothing came), CLOSED at end of file or reset (FRAME_TRUNCATED when a frame
  * was incomplete), SYSTEM, DESCRIPTOR_COUNT (more than a frame may have, or unclaimed ones pile up),
- * DESCRIPTORS (none left here: some were lost), QUEUE_FULL (what was read before must be taken first), MEMORY.
- * Whatever it returns, frames read before can still be taken. *again (may be NULL): there may be more. */
+ * DESCRIPTORS (none left here: some were lost), QUEUE_FULL (what was read before must be taken first),
+ * MEMORY. Whatever it returns, frames read before can still be taken. *again (may be NULL): there may be
+ * more. */
 promp_err_t promp_link_read(promp_link_t *link, bool *again);
 
 /* Bytes read since the link began: has the peer been heard? */

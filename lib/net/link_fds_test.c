@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,7 +43,8 @@ static ino_t inode(int fd)
 
 static void test_fds(void **state)
 {
-    /* Descriptors arrive with their own frames, close-on-exec, whether these leave at once, corked or from the queue. */
+    /* Descriptors arrive with their own frames, close-on-exec, whether these leave at once, corked or from
+     * the queue. */
     for (int way = 0; way < 3; way++) {
         link_pair_t *pair = *state;
         int pipes[6];
@@ -130,7 +132,8 @@ static void test_fds_of_nobody(void **state)
 
 static void test_too_many_fds(void **state)
 {
-    /* More descriptors at once than a frame may have, and more unclaimed ones than the limit, are errors without a leak. */
+    /* More descriptors at once than a frame may have, and more unclaimed ones than the limit, are errors
+     * without a leak. */
     int before = open_fds();
     link_pair_t *pair = *state;
     int fds[16] = {0};
@@ -153,6 +156,22 @@ static void test_too_many_fds(void **state)
     link_rig_teardown(state);
     link_rig_setup(state);
     assert_int_equal(open_fds(), before);
+}
+
+static void test_no_room_for_fds(void **state)
+{
+    /* When this process has no descriptors left, that is told as such and not as the peer's fault. */
+    link_pair_t *pair = *state;
+    int fds[2] = {0, 0};
+    struct rlimit before, none;
+    link_rig_expect_none(pair->b);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    write_fds(pair->a, "x", 1, fds, 2);
+    none = (struct rlimit){3, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    promp_err_t err = promp_link_read(pair->b, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(err, PROMP_ERR_DESCRIPTORS);
 }
 
 static void test_fds_dropped(void **state)
@@ -203,8 +222,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, link_rig_setup, link_rig_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_fds),         TEST(test_fds_of_nobody), TEST(test_too_many_fds),
-        TEST(test_fds_dropped), TEST(test_peer),          TEST(test_flags),
+        TEST(test_fds),         TEST(test_fds_of_nobody),   TEST(test_too_many_fds),
+        TEST(test_fds_dropped), TEST(test_no_room_for_fds), TEST(test_peer),
+        TEST(test_flags),
     };
     return cmocka_run_group_tests_name("link_fds", tests, NULL, NULL);
 }

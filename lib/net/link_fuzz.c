@@ -1,4 +1,5 @@
-/* link_fuzz.c - bytes of a stranger through a socket into promp_link_next(). The first byte says how they are cut. */
+/* link_fuzz.c - bytes of a stranger through a socket into promp_link_next(). The first byte says how they are
+ * cut. */
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>

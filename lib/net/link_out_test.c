@@ -117,7 +117,8 @@ static void test_wrong_size(void **state)
 
 static void test_tags(void **state)
 {
-    /* Tags come back once their frames have left: at once, later, and when the queue is dropped; all bytes are told. */
+    /* Tags come back once their frames have left: at once, later, and when the queue is dropped; all bytes
+     * are told. */
     link_pair_t *pair = *state;
     uint64_t tag, bytes, sent = 0, told = 0;
     assert_int_equal(link_rig_send(pair->a, PROMP_LANE_MESSAGES, 0, 10, 7), PROMP_OK);

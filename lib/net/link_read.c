@@ -1,5 +1,4 @@
-/* link_read.c - from the socket into the buffer, from the buffer into frames; descriptors find their frames.
- */
+/* link_read.c - from the socket into the buffer, from the buffer into frames; descriptors find their frames. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -30,8 +29,7 @@ static promp_err_t resize(promp_link_t *link, size_t capacity)
     return PROMP_OK;
 }
 
-/* Makes room behind in_end for the rest of the frame that is being read, and for more than a bit in any case.
- */
+/* Makes room behind in_end for the rest of the frame that is being read, and for more than a bit in any case. */
 static promp_err_t make_room(promp_link_t *link)
 {
     size_t held = link->in_end - link->in_start;

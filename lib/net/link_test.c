@@ -78,7 +78,8 @@ static void test_byte_by_byte(void **state)
 
 static void test_many_small(void **state)
 {
-    /* Thousands of small frames through buffers that fill and compact come in order; the buffer grows and shrinks. */
+    /* Thousands of small frames through buffers that fill and compact come in order; the buffer grows and
+     * shrinks. */
     link_pair_t *pair = *state;
     uint64_t sent = 0, seen = 0;
     while (seen < 5000) {
@@ -98,7 +99,8 @@ static void test_many_small(void **state)
 
 static void test_end(void **state)
 {
-    /* The end of the peer is CLOSED between frames and FRAME_TRUNCATED inside one; frames before it are still given. */
+    /* The end of the peer is CLOSED between frames and FRAME_TRUNCATED inside one; frames before it are still
+     * given. */
     for (size_t extra = 0; extra < 2; extra++) {
         link_pair_t *pair = *state;
         uint8_t bytes[2 * PROMP_FRAME_HEADER];
@@ -136,7 +138,8 @@ static void test_reset(void **state)
 
 static void test_bad_header(void **state)
 {
-    /* Sizes and headers that are not allowed spoil the link at once, before a body is waited for, and for good. */
+    /* Sizes and headers that are not allowed spoil the link at once, before a body is waited for, and for
+     * good. */
     static const struct {
         uint8_t type;
         uint32_t size;

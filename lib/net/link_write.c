@@ -132,8 +132,7 @@ promp_err_t promp_link_flush(promp_link_t *link)
     return link->broken;
 }
 
-/* Writes what is queued and the fresh frame behind it in one call. *done false: it must take the queue's way.
- */
+/* Writes what is queued and the fresh frame behind it in one call. *done false: it must take the queue's way. */
 static promp_err_t write_through(promp_link_t *link, const promp_link_fresh_t *fresh, bool *done)
 {
     batch_t batch;
@@ -184,7 +183,8 @@ static promp_err_t put(promp_link_t *link, const promp_frame_t *frame, const pro
         err = promp_link_enqueue(link, fresh, 0);
     if (!err && promp_link_windowed(frame))
         link->out_windowed += fresh->size;
-    /* Kept back by what is ahead of it, not by the socket. Should that break now, the frame was queued and is dropped. */
+    /* Kept back by what is ahead of it, not by the socket. Should that break now, the frame was queued and is
+     * dropped. */
     if (!err && !done && !link->full && !link->corked)
         (void)promp_link_flush(link);
     return err;

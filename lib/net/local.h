@@ -19,15 +19,15 @@ typedef struct {
     char log[108];
 } promp_local_t;
 
-/* Finds (and with make creates) the folder. OK, SOCKET_FOLDER, SOCKET_PATH, SYSTEM, DISK_FULL; NODE_GONE: not there,
- * and make is false. */
+/* Finds (and with make creates) the folder. OK, SOCKET_FOLDER, SOCKET_PATH, SYSTEM, DISK_FULL; NODE_GONE: not
+ * there, and make is false. */
 promp_err_t promp_local_find(promp_local_t *local, bool make, promp_error_t *error);
 
 /* Name and version of this build, part of the key: "0.1.0+1a2b3c4d". Static. */
 const char *promp_local_build(void);
 
-/* A connected socket at path, close-on-exec and non-blocking; never waits. OK, NODE_GONE (nobody listens), NODE_TIMEOUT
- * (too many wait in line: try again), FOREIGN_USER, SOCKET_PATH, DESCRIPTORS, SYSTEM. */
+/* A connected socket at path, close-on-exec and non-blocking; never waits. OK, NODE_GONE (nobody listens),
+ * NODE_TIMEOUT (too many wait in line: try again), FOREIGN_USER, SOCKET_PATH, DESCRIPTORS, SYSTEM. */
 promp_err_t promp_local_open(const char *path, int *fd, promp_error_t *error);
 
 /* A connected socket of the node, close-on-exec; starts the node when start is true and none runs, waiting up

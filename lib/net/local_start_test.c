@@ -95,7 +95,8 @@ static void no_child_left(void)
 
 static void test_start(void **state)
 {
-    /* The program is called detached with a clean environment of descriptors and signals; what it serves is connected to. */
+    /* The program is called detached with a clean environment of descriptors and signals; what it serves is
+     * connected to. */
     promp_local_t local;
     promp_error_t error;
     char text[6000];
@@ -185,7 +186,8 @@ static void test_no_program(void **state)
 
 static void test_sigchld_ignored(void **state)
 {
-    /* A host that ignores SIGCHLD takes the exit status away: whether the node runs is then seen by connecting. */
+    /* A host that ignores SIGCHLD takes the exit status away: whether the node runs is then seen by
+     * connecting. */
     promp_error_t error;
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     (void)state;

@@ -93,7 +93,8 @@ static void test_instance(void **state)
 
 static void test_which_base(void **state)
 {
-    /* PROMP_RUNTIME_DIR counts before XDG_RUNTIME_DIR, and that before /tmp; a folder of somebody else is passed over. */
+    /* PROMP_RUNTIME_DIR counts before XDG_RUNTIME_DIR, and that before /tmp; a folder of somebody else is
+     * passed over. */
     promp_local_t local;
     (void)state;
     setenv("XDG_RUNTIME_DIR", top, 1);
@@ -123,7 +124,8 @@ static void expect_refused(const char *words)
 
 static void test_bad_folder(void **state)
 {
-    /* A folder that is open to others, a symbolic link, a file, somebody else's or a relative path is refused, in words. */
+    /* A folder that is open to others, a symbolic link, a file, somebody else's or a relative path is
+     * refused, in words. */
     (void)state;
     assert_int_equal(mkdir(in_top("run"), 0700), 0);
     assert_int_equal(chmod(in_top("run"), 0710), 0);
@@ -205,7 +207,8 @@ static int listen_at(const char *path)
 
 static void test_open(void **state)
 {
-    /* A listening socket of ours is connected to, without inheritance and blocking; a dead or missing one is no node. */
+    /* A listening socket of ours is connected to, without inheritance and blocking; a dead or missing one is
+     * no node. */
     promp_local_t local;
     int fd;
     (void)state;
