@@ -1,4 +1,6 @@
-"""Fixtures for tests of the package Pro: scripts run by a real interpreter, as a user would."""
+"""Fixtures for tests of the package Pro: scripts run by a real interpreter, as a user would.
+
+PROMP_TEST_PYTHON names another interpreter than the one that runs pytest."""
 
 import os
 import pathlib
@@ -12,13 +14,18 @@ from support import build
 PACKAGE = build.BUILD / "python"
 PYTHON = os.environ.get("PROMP_TEST_PYTHON", sys.executable)
 
+# An interpreter without sanitizers can load a library with them only behind their runtime.
+PRELOAD = {}
+if build.SANITIZER == "address" and os.environ.get("PROMP_TEST_PRELOAD"):
+    PRELOAD = {"LD_PRELOAD": os.environ["PROMP_TEST_PRELOAD"], "PYTHONMALLOC": "malloc"}
+
 
 @pytest.fixture(scope="session", autouse=True)
 def package():
     if not (PACKAGE / "Pro" / "_promp.abi3.so").exists():
         pytest.skip("the package Pro is not built")
-    if build.SANITIZER:
-        pytest.skip("an interpreter without sanitizers cannot load the extension")
+    if build.SANITIZER and not PRELOAD:
+        pytest.skip("an interpreter without sanitizers cannot load the extension (PROMP_TEST_PRELOAD=libasan.so lets it)")
 
 
 class Script:
@@ -28,7 +35,7 @@ class Script:
         self.path = pathlib.Path(world.folder) / f"script{len(world.popens)}.py"
         self.path.write_text(textwrap.dedent(text))
         self.process = world.popen([python, str(self.path), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env={"PYTHONPATH": str(PACKAGE), **dict(env)}, text=True)
+                                   env={"PYTHONPATH": str(PACKAGE), **PRELOAD, **dict(env)}, text=True)
 
     def finish(self, timeout=60):
         out, err = self.process.communicate(timeout=build.scaled(timeout))

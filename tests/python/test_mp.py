@@ -214,21 +214,25 @@ def test_abort_interrupts_and_then_ends(run):
     """A sleeping task is interrupted at half of the time; one that holds on is ended with its worker [94]; 0 ends at once."""
     assert run(LOOP + """
 m, (a, b, c) = started(3)
-m.evalPythonCode(a, "import time; print('asleep'); time.sleep(60)")
-m.wait(); m.processMessages()
+tell = "from Pro.MP import *; proWorkerObject().sendMessage(ProMPMessage(1));"
+m.evalPythonCode(a, tell + "import time; print('asleep'); time.sleep(60)")
+assert m.waitForMessage(a, 20000)
 m.abortOperation(a, 2000)
 assert m.isWorkerAlive(a) and not m.isWorkerBusy(a)
-m.evalPythonCode(b, '''
+m.evalPythonCode(b, tell + '''
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("deaf")
+proWorkerObject().sendMessage(ProMPMessage(2))
 while True: pass
 ''')
-m.wait(); m.processMessages()
+assert m.waitForMessage(b, 20000) and m.getMessage(b).id == 1 and m.waitForMessage(b, 20000)
 m.abortOperation(b, 600)
-assert not m.isWorkerAlive(b) and m.workerExit(b).number == 1505, m.workerExit(b)
-m.evalPythonCode(c, "import time; time.sleep(60)")
+assert not m.isWorkerAlive(b), m.isWorkerBusy(b)
+assert m.workerExit(b).number == 1505
+m.evalPythonCode(c, tell + "import time; time.sleep(60)")
+assert m.waitForMessage(c, 20000)
 m.abortOperation(c, 0)
 assert not m.isWorkerAlive(c) and m.isWorkerAlive(a)
 print("ok")

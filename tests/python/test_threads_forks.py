@@ -86,7 +86,7 @@ assert os.waitpid(pid, 0)[1] == 0
 m.evalPythonFunction(w, "def f(): return 2", "f", [], True)
 loop(m)
 print(m.takeResult(w))
-""") == "2\n"
+""", stderr=None) == "2\n"
 
 
 def test_after_the_end_all_is_refused(run):

@@ -1,0 +1,89 @@
+"""Long runs of the package leak neither memory nor descriptors. Full sizes are slow; the everyday run has small ones."""
+
+import pytest
+from test_mp import LOOP
+
+MEASURE = LOOP + """
+import gc
+def use():
+    gc.collect()
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir("/proc/self/fd"))
+calls, managers = int(sys.argv[1]), int(sys.argv[2])
+"""
+
+CALLS = MEASURE + """
+m, ids = started(2)
+class W(NTSimpleWait): pass
+def batch(n):
+    wo = W(); wait = m.createWaitObject(ids[0], wo)
+    msg = ProMPMessage(1); msg.data = b"x" * 100
+    for i in range(n):
+        m.evalPythonFunction(ids[i & 1], '''
+from Pro.MP import *
+me = proWorkerObject(); wo = me.waitObject()
+def f(a, n):
+    me.sendMessage(me.getMessage())
+    wo.progress(n % 100); wo.msg("text")
+    if n % 50 == 0: raise ValueError("fiftieth")
+    return [a, {"n": n}]
+''', "f", [["text", i, 1.5, None], i], True)
+        m.sendMessage(ids[i & 1], msg)
+    loop(m, 60)
+    while m.hasResults(): m.takeResult(ProWorker_Any)
+    while m.hasErrors(): m.takeError(ProWorker_Any)
+    while m.hasMessage(ProWorker_Any): m.getMessage(ProWorker_Any)
+sys.stderr = None
+def worker_use():
+    m.evalPythonFunction(ids[0], "import gc, os\\ndef f():\\n gc.collect(); return [int(open('/proc/self/statm').read().split()[1]) * 4096, len(os.listdir('/proc/self/fd'))]", "f", [], True)
+    loop(m); return m.takeResult(ids[0])
+for i in range(3): batch(1000)
+before, theirs = use(), worker_use()
+for i in range(calls // 1000): batch(1000)
+after, later = use(), worker_use()
+sys.stderr = sys.__stderr__
+print("bytes per call: %.1f here, %.1f in a worker" % ((after[0] - before[0]) / calls, (later[0] - theirs[0]) / calls), file=sys.stderr)
+assert after[1] <= before[1] and later[1] <= theirs[1], (before, after, theirs, later)
+assert after[0] - before[0] < 2**20 + calls * 8 and later[0] - theirs[0] < 2**20 + calls * 8, (before, after, theirs, later)
+print("ok")
+"""
+
+MANAGERS = MEASURE + """
+def one(i):
+    m = ProManager()
+    if i % 10 == 0:
+        w = m.startWorker(); m.evalPythonCode(w, "pass"); wo = NTSimpleWait(); wait = m.createWaitObject(w, wo); loop(m)
+    if i % 3 == 0: m.me = m  # only the garbage collector finds it
+    m.fileno(); m.processMessages()
+for i in range(50): one(i)
+before = use()
+for i in range(managers): one(i)
+after = use()
+print("bytes per manager: %.1f" % ((after[0] - before[0]) / managers), file=sys.stderr)
+assert after[1] <= before[1] and after[0] - before[0] < 2**20 + managers * 500 and threading.active_count() == 1, (before, after)
+print("ok")
+"""
+
+pytestmark = pytest.mark.plain
+
+
+def test_calls(run):
+    """Aim: thousands of calls with results, failures, messages and progress leave manager and worker as large as they were."""
+    assert run(CALLS, "3000", "0", stderr=None, timeout=120) == "ok\n"
+
+
+def test_managers(run):
+    """Aim: managers that come and go leave no memory, descriptor or thread."""
+    assert run(MANAGERS, "0", "60", stderr=None, timeout=120) == "ok\n"
+
+
+@pytest.mark.slow
+def test_hundred_thousand_calls(run):
+    """Aim: as above, 100,000 calls."""
+    assert run(CALLS, "100000", "0", stderr=None, timeout=500) == "ok\n"
+
+
+@pytest.mark.slow
+def test_thousand_managers(run):
+    """Aim: as above, 1,000 managers."""
+    assert run(MANAGERS, "0", "1000", stderr=None, timeout=500) == "ok\n"
