@@ -107,8 +107,8 @@ promp_err_t promp_worker_core_send(promp_worker_core_t *core, uint32_t id, promp
 /* Likewise; data moves in (empty afterwards, unchanged on failure): a large one costs nothing here. */
 promp_err_t promp_worker_core_send_moved(promp_worker_core_t *core, uint32_t id, promp_buf_t *data);
 bool promp_worker_core_has_message(const promp_worker_core_t *core);
-/* The oldest one; *data is malloc'd and the caller's. OK, NOT_FOUND, MEMORY (it stays). */
-promp_err_t promp_worker_core_receive(promp_worker_core_t *core, uint32_t *id, uint8_t **data, size_t *size);
+/* The oldest one moves into *message: its id is number, its data args. False: there is none. */
+bool promp_worker_core_receive(promp_worker_core_t *core, promp_worker_job_t *message);
 
 /* --- output --- */
 

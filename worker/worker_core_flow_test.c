@@ -74,20 +74,18 @@ static void test_messages(void **state)
     pair_give(p);
     pair_run(p, 0);
     assert_int_equal(pair_begin(p), 1);
-    uint32_t id;
-    uint8_t *data;
-    size_t size;
+    promp_worker_job_t message;
     for (uint32_t i = 0; i < 3; i++) {
         assert_true(promp_worker_core_has_message(p->core));
-        assert_int_equal(promp_worker_core_receive(p->core, &id, &data, &size), PROMP_OK);
-        assert_int_equal(id, i);
-        assert_int_equal(size, i);
-        if (size)
-            assert_memory_equal(data, "abc", size);
-        free(data);
+        assert_true(promp_worker_core_receive(p->core, &message));
+        assert_int_equal(message.number, i);
+        assert_int_equal(message.args.size, i);
+        if (i)
+            assert_memory_equal(message.args.data, "abc", i);
+        promp_worker_job_free(&message);
     }
     assert_false(promp_worker_core_has_message(p->core));
-    assert_int_equal(promp_worker_core_receive(p->core, &id, &data, &size), PROMP_ERR_NOT_FOUND);
+    assert_false(promp_worker_core_receive(p->core, &message));
     assert_int_equal(promp_worker_core_send(p->core, 0x80000000u, promp_slice(NULL, 0)),
                      PROMP_ERR_MESSAGE_ID);
     assert_int_equal(promp_worker_core_send(p->core, 0x7FFFFFFFu, promp_slice(NULL, 0)), PROMP_OK);

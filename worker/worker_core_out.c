@@ -1,6 +1,4 @@
 /* worker_core_out.c - what the core sends for the user's code: progress, text, messages, output. */
-#include <stdlib.h>
-
 #include "utf8.h"
 #include "worker_core_impl.h"
 
@@ -94,23 +92,12 @@ bool promp_worker_core_has_message(const promp_worker_core_t *core)
     return core->inbox.count > 0;
 }
 
-promp_err_t promp_worker_core_receive(promp_worker_core_t *core, uint32_t *id, uint8_t **data, size_t *size)
+bool promp_worker_core_receive(promp_worker_core_t *core, promp_worker_job_t *message)
 {
-    promp_node_t *node = promp_list_first(&core->inbox);
-    if (!node)
-        return PROMP_ERR_NOT_FOUND;
-    promp_slice_t bytes = PROMP_CONTAINER(node, promp_worker_item_t, node)->job.args;
-    promp_worker_job_t job;
-    promp_worker_core_shift(core, &core->inbox, &job);
-    /* The bytes end the body: moved to its front it is the user's, without a copy of a large one elsewhere.
-     */
-    *id = (uint32_t)job.number;
-    *size = bytes.size;
-    *data = job.body;
-    if (bytes.size)
-        memmove(job.body, bytes.data, bytes.size);
+    if (!promp_worker_core_shift(core, &core->inbox, message))
+        return false;
     promp_worker_core_refill(core);
-    return PROMP_OK;
+    return true;
 }
 
 /* --- output --- */

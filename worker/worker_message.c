@@ -24,13 +24,21 @@ bool promp_worker_receive(promp_worker_t *worker, promp_message_user_t *message)
     *message = (promp_message_user_t){.id = PROMP_MESSAGE_INVALID};
     if (promp_worker_forked(worker))
         return false;
+    promp_worker_job_t job;
     promp_hub_lock(worker->hub);
     if (!promp_worker_core_has_message(worker->core))
         promp_hub_pump(worker->hub);
-    bool got =
-        promp_worker_core_receive(worker->core, &message->id, &message->data, &message->size) == PROMP_OK;
+    bool got = promp_worker_core_receive(worker->core, &job);
     promp_hub_unlock(worker->hub);
-    return got;
+    if (!got)
+        return false;
+    /* The data end the record; moved to its front the memory is the user's to free. */
+    if (job.args.size)
+        memmove(job.body, job.args.data, job.args.size);
+    message->id = (uint32_t)job.number;
+    message->data = job.body;
+    message->size = job.args.size;
+    return true;
 }
 
 bool promp_worker_has_message(promp_worker_t *worker)

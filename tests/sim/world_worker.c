@@ -127,14 +127,12 @@ static void read_messages(worker_t *worker)
 {
     sim_t *sim = worker->hub.proc->world->sim;
     while (promp_worker_core_has_message(worker->core)) {
-        uint32_t id;
-        uint8_t *data;
-        size_t size;
-        sim_check(sim, promp_worker_core_receive(worker->core, &id, &data, &size) == PROMP_OK);
+        promp_worker_job_t m;
+        sim_check(sim, promp_worker_core_receive(worker->core, &m));
         sim_check(sim, worker->job->messages_down_seen < worker->job->messages_down);
-        sim_check(sim, id == 3 && matches(data, size, worker->job->messages_down_seen));
+        sim_check(sim, m.number == 3 && matches(m.args.data, m.args.size, worker->job->messages_down_seen));
         worker->job->messages_down_seen++;
-        free(data);
+        promp_worker_job_free(&m);
     }
 }
 
