@@ -8,25 +8,17 @@
 
 static long rounds = 9, calls = 4000, bytes = 64;
 
-typedef struct {
-    double p50, p99;
-} figures_t;
+#define BLOCK                                                                                                \
+    50 /* calls of one side before it is the other's turn: what else the machine does meets both alike */
 
-/* One round of calls, each timed; call_one does one. */
-static figures_t measure(void (*call_one)(void *arg), void *arg)
+/* Times some calls, each for itself; us. */
+static void measure(double *times, long count, void (*call_one)(void *arg), void *arg)
 {
-    double *times = malloc((size_t)calls * sizeof *times);
-    if (!times)
-        bench_check(PROMP_ERR_MEMORY, "times");
-    for (long i = 0; i < calls; i++) {
+    for (long i = 0; i < count; i++) {
         int64_t start = bench_ns();
         call_one(arg);
         times[i] = (double)(bench_ns() - start) / 1000;
     }
-    figures_t figures = {bench_quantile(times, (size_t)calls, 0.5),
-                         bench_quantile(times, (size_t)calls, 0.99)};
-    free(times);
-    return figures;
 }
 
 typedef struct {
@@ -58,6 +50,14 @@ static void call_promp(void *arg)
     promp_result_free(&result);
 }
 
+static double *numbers(long count)
+{
+    double *all = calloc((size_t)count, sizeof *all);
+    if (!all)
+        bench_check(PROMP_ERR_MEMORY, "numbers");
+    return all;
+}
+
 int main(int argc, char **argv)
 {
     bench_options(
@@ -75,18 +75,21 @@ int main(int argc, char **argv)
     bench_check(promp_value_append(list, &value), "arguments");
     promp.spec.args = list;
 
-    measure(call_bare, &bare); /* to get warm */
-    measure(call_promp, &promp);
-    double *figures[5];
+    double *times[2], *figures[5];
+    for (size_t i = 0; i < 2; i++)
+        times[i] = numbers(calls);
     for (size_t i = 0; i < 5; i++)
-        figures[i] = malloc((size_t)rounds * sizeof **figures);
-    for (long i = 0; i < rounds; i++) {
-        figures_t b = measure(call_bare, &bare), p = measure(call_promp, &promp);
-        figures[0][i] = b.p50;
-        figures[1][i] = b.p99;
-        figures[2][i] = p.p50;
-        figures[3][i] = p.p99;
-        figures[4][i] = p.p50 / b.p50;
+        figures[i] = numbers(rounds);
+    for (long round = -1; round < rounds; round++) { /* the first one is to get warm */
+        for (long i = 0; i < calls; i += BLOCK) {
+            long count = calls - i < BLOCK ? calls - i : BLOCK;
+            measure(times[0] + i, count, call_bare, &bare);
+            measure(times[1] + i, count, call_promp, &promp);
+        }
+        for (size_t i = 0; i < 4 && round >= 0; i++)
+            figures[i][round] = bench_quantile(times[i / 2], (size_t)calls, i % 2 ? 0.99 : 0.5);
+        if (round >= 0)
+            figures[4][round] = figures[2][round] / figures[0][round];
     }
     static const char *const names[] = {"bare sockets through a relay, p50",
                                         "bare sockets through a relay, p99", "call of a native worker, p50",
@@ -95,6 +98,8 @@ int main(int argc, char **argv)
         bench_print(names[i], bench_quantile(figures[i], (size_t)rounds, 0.5), i < 4 ? "us" : "x");
         free(figures[i]);
     }
+    free(times[0]);
+    free(times[1]);
     promp_value_free(&list);
     promp_manager_destroy(&promp.manager);
     bare_stop(&bare.bare);
