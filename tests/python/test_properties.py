@@ -6,7 +6,7 @@ import pytest
 from conftest import PYTHON
 from test_mp import LOOP
 
-EXAMPLES = int(os.environ.get("PROMP_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("PROMP_EXAMPLES", "60"))
 
 HYPOTHESIS = LOOP + """
 try:
