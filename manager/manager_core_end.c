@@ -1,6 +1,6 @@
+/* manager_core_end.c - how workers end: the node's word, broken sessions, lost nodes, leases. */
 #include "manager_core_state.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,93 +14,7 @@ static void leave_alive(promp_manager_core_t *core, worker_t *w)
     w->state = WORKER_DRAINING;
     w->stop_at = w->abort_at = w->limit_at = w->give_up_at = PROMP_NEVER;
     w->say_kill = false;
-    promp_manager_core_task_leave(core, w);
-}
-
-static char *words(promp_err_t code, const char *text)
-{
-    char *all = NULL;
-    int size = text && *text ? asprintf(&all, "%s: %s", promp_error_text(code), text)
-                             : asprintf(&all, "%s", promp_error_text(code));
-    return size < 0 ? NULL : all;
-}
-
-/* It ended because we asked for it. */
-static bool wanted(const worker_t *w)
-{
-    promp_err_t cause = w->exit.cause;
-    return cause == PROMP_ERR_WORKER_STOPPED || cause == PROMP_ERR_WORKER_ABORTED;
-}
-
-/* The last task that is over with everything that belongs to it: of a later one only the end has come, for control goes first,
- * and its result may be lost. */
-static uint64_t settled(const worker_t *w)
-{
-    uint64_t task = w->over > w->answered ? w->over : w->answered;
-    for (const event_t *event = w->first; event; event = event->next) {
-        if (event->kind != EVENT_DONE)
-            continue;
-        if (event->end_messages > promp_session_taken(w->session, PROMP_LANE_MESSAGES))
-            break;
-        task = event->task > task ? event->task : task;
-    }
-    return task;
-}
-
-/* One failure for each task that was sent and is not over. The first may have run; of those that an abort meant only the first is
- * told, for the user knows of the others. No more than are kept. */
-static void fail_tasks(promp_manager_core_t *core, worker_t *w)
-{
-    uint64_t first = settled(w) + 1, from = first + 1;
-    if (first > w->given)
-        return;
-    const char *why = w->exit_text ? w->exit_text : promp_error_text(w->exit.cause);
-    if (w->ready && !wanted(w)) {
-        w->unknown_text = words(PROMP_ERR_OUTCOME_UNKNOWN, why);
-        promp_manager_core_inbox_fail(core, w, first, PROMP_ERR_OUTCOME_UNKNOWN,
-                                      w->unknown_text ? w->unknown_text : why);
-    } else {
-        promp_manager_core_inbox_fail(core, w, first, w->exit.cause, why);
-    }
-    if (from <= w->aborting)
-        from = w->aborting + 1;
-    if (w->given - first >= PROMP_LIMIT_FAILURES && from < w->given - PROMP_LIMIT_FAILURES + 2)
-        from = w->given - PROMP_LIMIT_FAILURES + 2;
-    for (uint64_t task = from; task <= w->given; task++)
-        promp_manager_core_inbox_fail(core, w, task, w->exit.cause, why);
-}
-
-/* Under REDIRECT the last words, that only the node could read, are output like the rest. */
-static void show_tail(promp_manager_core_t *core, worker_t *w)
-{
-    if (!(w->options & (PROMP_OPT_REDIRECT | PROMP_OPT_ATOMIC)) || !w->exit.tail_size)
-        return;
-    entry_t *entry = calloc(1, sizeof *entry);
-    uint8_t *body = malloc(w->exit.tail_size + 1); /* room for the new-line of ATOMIC */
-    if (!entry || !body) {
-        free(entry);
-        free(body);
-        return;
-    }
-    size_t size = w->exit.tail_size;
-    memcpy(body, w->exit.tail, size);
-    if (w->options & PROMP_OPT_ATOMIC && body[size - 1] != '\n')
-        body[size++] = '\n';
-    entry->worker = w;
-    entry->number = w->shown;
-    entry->stream = PROMP_STREAM_NATIVE_STDERR;
-    entry->body = body;
-    entry->data = promp_slice(body, size);
-    entry->cost = sizeof *entry + size;
-    promp_manager_core_show_output(core, entry);
-}
-
-static void keep_tail(worker_t *w)
-{
-    size_t skip = w->tail.size > PROMP_LIMIT_TAIL ? w->tail.size - PROMP_LIMIT_TAIL : 0;
-    promp_buf_consume(&w->tail, skip);
-    w->exit.tail = w->tail.data;
-    w->exit.tail_size = w->tail.size;
+    promp_manager_core_idle_leave(core, w);
 }
 
 /* Everything that will ever come is here: the worker's end. */
@@ -110,10 +24,10 @@ static void finish(promp_manager_core_t *core, worker_t *w)
     if (w->ends_known && w->ends[PROMP_LANE_OUTPUT] > output)
         w->exit.lost_output = w->ends[PROMP_LANE_OUTPUT] - output;
     w->exit.text = w->exit_text ? w->exit_text : promp_error_text(w->exit.cause);
-    keep_tail(w);
+    promp_manager_core_exit_keep_tail(w);
     if (!w->abandoned) {
-        show_tail(core, w);
-        fail_tasks(core, w);
+        promp_manager_core_exit_show_tail(core, w);
+        promp_manager_core_exit_fail_tasks(core, w);
     }
     promp_session_destroy(&w->session);
     core->unsent -= w->backlog;
@@ -129,7 +43,7 @@ static void finish(promp_manager_core_t *core, worker_t *w)
         promp_manager_core_show_event(core, w, &w->end);
     if (!core->live.count)
         promp_manager_core_task_drop(core, true);
-    promp_manager_core_end_trim(core);
+    promp_manager_core_exit_trim(core);
 }
 
 void promp_manager_core_end_check(promp_manager_core_t *core, worker_t *w)
@@ -147,39 +61,7 @@ void promp_manager_core_end_check(promp_manager_core_t *core, worker_t *w)
         finish(core, w);
 }
 
-void promp_manager_core_end_trim(promp_manager_core_t *core)
-{
-    promp_node_t *next;
-    for (promp_node_t *at = promp_list_first(&core->ended); at && core->ended.count > PROMP_LIMIT_EXITS;
-         at = next) {
-        next = promp_list_after(&core->ended, at);
-        worker_t *w = WORKER_OF(at, member);
-        bool wanted_still = w->first || w->outputs || w->say_ack;
-        for (int i = 0; i < INBOXES; i++)
-            wanted_still = wanted_still || w->inbox[i].count;
-        if (!wanted_still)
-            promp_manager_core_forget(core, w);
-    }
-}
-
 /* --- the node's word --- */
-
-static void keep_exit(worker_t *w, const promp_msg_gone_t *gone)
-{
-    w->exit.worker = w->id;
-    w->exit.cause = gone->cause ? (promp_err_t)gone->cause : PROMP_ERR_WORKER_EXITED;
-    w->exit.code = (int)gone->code;
-    w->exit.signal = (int)gone->signal;
-    w->exit.memory = gone->memory;
-    if (w->stopping && w->exit.cause == PROMP_ERR_WORKER_EXITED && !gone->code)
-        w->exit.cause = PROMP_ERR_WORKER_STOPPED; /* it did as it was told */
-    else if (w->abort_at != PROMP_NEVER && w->exit.cause == PROMP_ERR_WORKER_SIGNALLED &&
-             gone->signal == SIGTERM)
-        w->exit.cause = PROMP_ERR_WORKER_ABORTED; /* the abort's own last step but one */
-    else if (gone->text.size && !w->exit_text)
-        w->exit_text = strndup((const char *)gone->text.data, gone->text.size);
-    promp_buf_append(&w->tail, gone->tail.data, gone->tail.size); /* without memory there is no tail */
-}
 
 promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w, const promp_frame_t *frame,
                                         int64_t now)
@@ -205,7 +87,7 @@ promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w,
         core->alive += !w->abandoned;
         w->state = WORKER_ALIVE;
     }
-    keep_exit(w, gone);
+    promp_manager_core_exit_keep(w, gone);
     leave_alive(core, w);
     w->ends_known = gone->lanes != 0;
     w->ends[PROMP_LANE_CONTROL] = gone->end_control;
@@ -242,9 +124,9 @@ void promp_manager_core_end_broken(promp_manager_core_t *core, worker_t *w, prom
         return;
     promp_session_over(w->session, error);
     promp_err_t cause = error >= PROMP_ERR_WORKER_EXITED ? error : PROMP_ERR_WORKER_PROTOCOL;
-    promp_manager_core_start_kill(core, w, cause);
+    promp_manager_core_stop_kill(core, w, cause);
     if (!w->exit_text)
-        w->exit_text = words(cause, cause == error ? NULL : promp_error_text(error));
+        w->exit_text = promp_manager_core_exit_words(cause, cause == error ? NULL : promp_error_text(error));
     w->give_up_at = now + w->timeout;
     promp_manager_core_touch(core, w);
 }
@@ -255,7 +137,7 @@ void promp_manager_core_end_lost(promp_manager_core_t *core, worker_t *w, promp_
         w->exit.worker = w->id;
         w->exit.cause = cause;
         if (!w->exit_text)
-            w->exit_text = words(cause, text);
+            w->exit_text = promp_manager_core_exit_words(cause, text);
         w->kill_cause = cause;
         w->owed = true;
         leave_alive(core, w);
@@ -287,11 +169,11 @@ static void end_silent(promp_manager_core_t *core, worker_t *w)
 static int64_t tick_alive(promp_manager_core_t *core, worker_t *w, int64_t now)
 {
     if (now >= w->stop_at)
-        promp_manager_core_start_kill(core, w, PROMP_ERR_WORKER_STOPPED);
+        promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_STOPPED);
     if (now >= w->abort_at)
-        promp_manager_core_start_kill(core, w, PROMP_ERR_WORKER_ABORTED);
+        promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_ABORTED);
     if (now >= w->limit_at)
-        promp_manager_core_start_kill(core, w, PROMP_ERR_WORKER_TIME_LIMIT);
+        promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_TIME_LIMIT);
     int64_t next = promp_session_tick(w->session, now);
     next = promp_min64(next, promp_min64(w->limit_at, promp_min64(w->stop_at, w->abort_at)));
     int64_t since = shut_since(core, w, now);

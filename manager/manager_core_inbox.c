@@ -1,3 +1,4 @@
+/* manager_core_inbox.c - what the user takes: messages, results, failures. */
 #include "manager_core_state.h"
 
 #include <stdlib.h>
@@ -99,12 +100,11 @@ bool promp_manager_core_has_failure(const promp_manager_core_t *core, uint32_t w
     return oldest(core, worker, INBOX_FAILURE) != NULL;
 }
 
-/* The record's own memory goes to the user: its last field moves to the front. */
-static uint8_t *take_body(promp_manager_core_t *core, entry_t *entry)
+/* The record's own memory goes to the user, whose bytes are its last field. */
+static uint8_t *take_body(promp_manager_core_t *core, entry_t *entry, const uint8_t **data)
 {
     uint8_t *body = entry->body;
-    if (entry->data.size)
-        memmove(body, entry->data.data, entry->data.size);
+    *data = entry->data.size ? entry->data.data : body;
     unlink_entry(core, entry);
     free(entry);
     if (core->blocked.count)
@@ -112,21 +112,22 @@ static uint8_t *take_body(promp_manager_core_t *core, entry_t *entry)
     return body;
 }
 
-bool promp_manager_core_receive(promp_manager_core_t *core, uint32_t worker, promp_message_user_t *message)
+bool promp_manager_core_receive_raw(promp_manager_core_t *core, uint32_t worker,
+                                    promp_message_user_t *message, const uint8_t **data)
 {
-    memset(message, 0, sizeof *message);
-    message->id = PROMP_MESSAGE_INVALID;
+    *message = (promp_message_user_t){.id = PROMP_MESSAGE_INVALID};
     entry_t *entry = oldest(core, worker, INBOX_MESSAGE);
     if (!entry)
         return false;
     message->id = (uint32_t)entry->number;
     message->worker = entry->worker->id;
     message->size = entry->data.size;
-    message->data = take_body(core, entry);
+    message->data = take_body(core, entry, data);
     return true;
 }
 
-bool promp_manager_core_take_result(promp_manager_core_t *core, uint32_t worker, promp_result_t *result)
+bool promp_manager_core_take_result_raw(promp_manager_core_t *core, uint32_t worker, promp_result_t *result,
+                                        const uint8_t **data)
 {
     memset(result, 0, sizeof *result);
     entry_t *entry = oldest(core, worker, INBOX_RESULT);
@@ -135,8 +136,26 @@ bool promp_manager_core_take_result(promp_manager_core_t *core, uint32_t worker,
     result->worker = entry->worker->id;
     result->task = entry->number;
     result->size = entry->data.size;
-    result->cbor = take_body(core, entry);
+    result->cbor = take_body(core, entry, data);
     return true;
+}
+
+bool promp_manager_core_receive(promp_manager_core_t *core, uint32_t worker, promp_message_user_t *message)
+{
+    const uint8_t *data;
+    bool got = promp_manager_core_receive_raw(core, worker, message, &data);
+    if (got && message->size)
+        memmove(message->data, data, message->size);
+    return got;
+}
+
+bool promp_manager_core_take_result(promp_manager_core_t *core, uint32_t worker, promp_result_t *result)
+{
+    const uint8_t *data;
+    bool got = promp_manager_core_take_result_raw(core, worker, result, &data);
+    if (got && result->size)
+        memmove(result->cbor, data, result->size);
+    return got;
 }
 
 static char *text_of(promp_slice_t text)

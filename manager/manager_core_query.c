@@ -1,3 +1,4 @@
+/* manager_core_query.c - predicates. */
 #include "manager_core_state.h"
 
 bool promp_manager_core_pending(const promp_manager_core_t *core)
@@ -98,16 +99,6 @@ uint32_t promp_manager_core_pid(const promp_manager_core_t *core, uint32_t worke
 {
     const worker_t *w = promp_manager_core_find(core, worker);
     return w ? w->pid : 0;
-}
-
-bool promp_manager_core_exit(const promp_manager_core_t *core, uint32_t worker, promp_worker_exit_t *end)
-{
-    memset(end, 0, sizeof *end);
-    const worker_t *w = promp_manager_core_find(core, worker);
-    if (!w || w->state != WORKER_ENDED)
-        return false;
-    *end = w->exit;
-    return true;
 }
 
 bool promp_manager_core_silent(const promp_manager_core_t *core, uint32_t worker)

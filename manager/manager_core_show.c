@@ -1,3 +1,4 @@
+/* manager_core_show.c - progress, ends of tasks and of workers, in order; wait objects. */
 #include "manager_core_state.h"
 
 #include <stdlib.h>
@@ -111,53 +112,6 @@ bool promp_manager_core_update(promp_manager_core_t *core, uint64_t mark, promp_
         promp_list_append(&core->ready, &w->showing);
     }
     return false;
-}
-
-/* --- output --- */
-
-void promp_manager_core_show_output(promp_manager_core_t *core, entry_t *entry)
-{
-    entry->mark = ++core->mark;
-    promp_list_append(&core->output, &entry->all);
-    core->output_bytes += entry->cost;
-    entry->worker->outputs++;
-}
-
-size_t promp_manager_core_output(promp_manager_core_t *core, uint64_t mark, promp_manager_core_text_t *batch,
-                                 size_t room)
-{
-    size_t count = 0;
-    promp_node_t *node = promp_list_first(&core->output);
-    for (; node && count < room; node = promp_list_after(&core->output, node)) {
-        entry_t *entry = PROMP_CONTAINER(node, entry_t, all);
-        if (entry->mark > mark)
-            break;
-        batch[count++] = (promp_manager_core_text_t){.worker = entry->worker->id,
-                                                     .stream = entry->stream,
-                                                     .text = (const char *)entry->data.data,
-                                                     .size = entry->data.size,
-                                                     .entry = entry};
-    }
-    return count;
-}
-
-void promp_manager_core_shown(promp_manager_core_t *core, const promp_manager_core_text_t *batch,
-                              size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        entry_t *entry = batch[i].entry;
-        worker_t *w = entry->worker;
-        promp_list_remove(&core->output, &entry->all);
-        core->output_bytes -= entry->cost;
-        w->outputs--;
-        if (entry->number > w->shown)
-            w->shown = entry->number;
-        look(core, w);
-        free(entry->body);
-        free(entry);
-    }
-    if (count && core->blocked.count)
-        promp_manager_core_take_blocked(core);
 }
 
 /* --- wait objects --- */

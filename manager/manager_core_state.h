@@ -1,13 +1,20 @@
 /* manager_core_state.h - the tables of the manager's core, for its own files only.
  *
- * manager_core.c        the table of workers, the port: what comes in, what goes out, time
- * manager_core_start.c  START and its answer, stop, kill
- * manager_core_end.c    GONE, the last records, lost nodes, leases, exit records
- * manager_core_task.c   tasks, the queue for ANY, messages to workers, abort
- * manager_core_take.c   records out of the sessions into the inboxes
- * manager_core_inbox.c  what the user takes: messages, results, failures
- * manager_core_show.c   what promp_manager_process shows: output, progress, ends of tasks
- * manager_core_query.c  predicates
+ * manager_core.c         the table of workers
+ * manager_core_port.c    frames in, frames out, time
+ * manager_core_start.c   START and its answer
+ * manager_core_stop.c    stop, kill
+ * manager_core_end.c     GONE, the last records, lost nodes, leases
+ * manager_core_exit.c    exit records, what becomes of a dead worker's tasks
+ * manager_core_idle.c    who is idle
+ * manager_core_task.c    tasks, the queue for ANY
+ * manager_core_send.c    what goes to workers, messages
+ * manager_core_abort.c   abort
+ * manager_core_take.c    records out of the sessions into the inboxes
+ * manager_core_inbox.c   what the user takes: messages, results, failures
+ * manager_core_output.c  output, from its lane to the user
+ * manager_core_show.c    what promp_manager_process shows: progress, ends of tasks; wait objects
+ * manager_core_query.c   predicates
  */
 #ifndef PROMP_MANAGER_MANAGER_CORE_STATE_H
 #define PROMP_MANAGER_MANAGER_CORE_STATE_H
@@ -176,6 +183,7 @@ static inline void promp_manager_core_enlist(promp_list_t *list, promp_node_t *n
 worker_t *promp_manager_core_find(const promp_manager_core_t *core,
                                   uint32_t id);                          /* NULL: not known to the user */
 void promp_manager_core_touch(promp_manager_core_t *core, worker_t *w);  /* it may have something to send */
+void promp_manager_core_unlist(promp_manager_core_t *core, worker_t *w); /* it has nothing to send */
 void promp_manager_core_forget(promp_manager_core_t *core, worker_t *w); /* frees it */
 /* Next living worker after w (NULL: the first) that the user knows. */
 worker_t *promp_manager_core_next_live(const promp_manager_core_t *core, const worker_t *w);
@@ -188,7 +196,9 @@ void promp_manager_core_start_refuse(promp_manager_core_t *core, worker_t *w, pr
                                      promp_slice_t text);
 bool promp_manager_core_start_out(promp_manager_core_t *core, worker_t *w,
                                   promp_out_t *out); /* START, KILL, GONE_ACK */
-void promp_manager_core_start_kill(promp_manager_core_t *core, worker_t *w, promp_err_t cause);
+
+/* manager_core_stop.c */
+void promp_manager_core_stop_kill(promp_manager_core_t *core, worker_t *w, promp_err_t cause);
 
 /* manager_core_end.c */
 promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w, const promp_frame_t *frame,
@@ -202,16 +212,37 @@ void promp_manager_core_end_lost(promp_manager_core_t *core, worker_t *w, promp_
 void promp_manager_core_end_check(promp_manager_core_t *core, worker_t *w);
 /* Its times; returns when it wants the next call. May end it. */
 int64_t promp_manager_core_end_tick(promp_manager_core_t *core, worker_t *w, int64_t now);
-void promp_manager_core_end_trim(promp_manager_core_t *core); /* forgets the oldest exit records */
+
+/* manager_core_exit.c */
+char *promp_manager_core_exit_words(promp_err_t code, const char *text); /* malloc'd; NULL without memory */
+void promp_manager_core_exit_keep(worker_t *w, const promp_msg_gone_t *gone);
+void promp_manager_core_exit_keep_tail(worker_t *w);
+void promp_manager_core_exit_show_tail(promp_manager_core_t *core, worker_t *w);
+void promp_manager_core_exit_fail_tasks(promp_manager_core_t *core, worker_t *w);
+void promp_manager_core_exit_trim(promp_manager_core_t *core); /* forgets the oldest records */
+
+/* manager_core_idle.c */
+bool promp_manager_core_idle_takes(const worker_t *w); /* it may be given tasks */
+bool promp_manager_core_idle_is(const worker_t *w);    /* it is ready and has none */
+void promp_manager_core_idle_push(promp_manager_core_t *core, worker_t *w);
+worker_t *promp_manager_core_idle_first(promp_manager_core_t *core); /* lowest id; NULL: none */
+void promp_manager_core_idle_leave(promp_manager_core_t *core, worker_t *w);
 
 /* manager_core_task.c */
-void promp_manager_core_task_idle(promp_manager_core_t *core, worker_t *w);    /* it may be idle now */
-void promp_manager_core_task_leave(promp_manager_core_t *core, worker_t *w);   /* it is not alive any more */
-void promp_manager_core_task_count(promp_manager_core_t *core, worker_t *w);   /* busy or not, again */
-void promp_manager_core_task_backlog(promp_manager_core_t *core, worker_t *w); /* unsent, again */
-void promp_manager_core_task_drop(promp_manager_core_t *core, bool fail);      /* empties the queue for ANY */
+void promp_manager_core_task_idle(promp_manager_core_t *core, worker_t *w);  /* it may be idle now */
+void promp_manager_core_task_count(promp_manager_core_t *core, worker_t *w); /* busy or not, again */
+void promp_manager_core_task_drop(promp_manager_core_t *core, bool fail);    /* empties the queue for ANY */
+
+/* manager_core_send.c */
+promp_err_t promp_manager_core_send_room(const promp_manager_core_t *core,
+                                         uint64_t size); /* OK, QUEUE_FULL */
+/* moved: NULL, or what rest stands in; it moves into the session. */
+promp_err_t promp_manager_core_send_post(worker_t *w, uint16_t type, promp_slice_t head, promp_slice_t rest,
+                                         promp_buf_t *moved);
+void promp_manager_core_send_backlog(promp_manager_core_t *core, worker_t *w); /* unsent, again */
 
 /* manager_core_take.c */
+promp_err_t promp_manager_core_take_decode(const promp_record_t *record, promp_message_t *message);
 void promp_manager_core_take(promp_manager_core_t *core, worker_t *w, int64_t now);
 void promp_manager_core_take_blocked(promp_manager_core_t *core); /* there may be room again */
 
@@ -221,10 +252,13 @@ void promp_manager_core_inbox_fail(promp_manager_core_t *core, worker_t *w, uint
                                    const char *text);
 void promp_manager_core_inbox_clear(promp_manager_core_t *core);
 
+/* manager_core_output.c */
+promp_err_t promp_manager_core_output_take(promp_manager_core_t *core, worker_t *w);
+void promp_manager_core_output_show(promp_manager_core_t *core, entry_t *entry);
+
 /* manager_core_show.c */
-void promp_manager_core_show_event(promp_manager_core_t *core, worker_t *w,
-                                   event_t *event); /* appends; NULL: looks again */
-void promp_manager_core_show_output(promp_manager_core_t *core, entry_t *entry);
+/* Appends an event; NULL: looks again whether the first one counts. */
+void promp_manager_core_show_event(promp_manager_core_t *core, worker_t *w, event_t *event);
 void promp_manager_core_show_clear(worker_t *w); /* frees its events */
 
 #endif

@@ -1,8 +1,9 @@
+/* manager_core_take.c - records out of the sessions. */
 #include "manager_core_state.h"
 
 #include <stdlib.h>
 
-static promp_err_t decode(const promp_record_t *record, promp_message_t *message)
+promp_err_t promp_manager_core_take_decode(const promp_record_t *record, promp_message_t *message)
 {
     return promp_message_decode(record->type, promp_slice(record->body, record->size), PROMP_WHO_WORKER,
                                 PROMP_WHO_MANAGER, PROMP_AT_UP, PROMP_VERSION_HIGH, message);
@@ -78,7 +79,7 @@ static void take_text(event_t *event, promp_record_t *record, promp_slice_t text
 static promp_err_t take_control_one(promp_manager_core_t *core, worker_t *w, promp_record_t *record)
 {
     promp_message_t message;
-    promp_err_t err = decode(record, &message);
+    promp_err_t err = promp_manager_core_take_decode(record, &message);
     if (err)
         return err;
     event_t *event;
@@ -183,7 +184,7 @@ static promp_err_t take_messages(promp_manager_core_t *core, worker_t *w)
         entry->body = record.body;
         entry->cost = sizeof *entry + record.size;
         entry->worker = w;
-        err = decode(&record, &message);
+        err = promp_manager_core_take_decode(&record, &message);
         if (!err)
             err = fill_entry(entry, &message, &inbox);
         if (!err && inbox != INBOX_MESSAGE)
@@ -198,100 +199,13 @@ static promp_err_t take_messages(promp_manager_core_t *core, worker_t *w)
     return err;
 }
 
-/* --- output lane --- */
-
-/* Nobody asked for it: the last bytes are kept for the exit record. */
-static void keep_tail(worker_t *w, promp_slice_t text)
-{
-    if (text.size > PROMP_LIMIT_TAIL) {
-        text.data += text.size - PROMP_LIMIT_TAIL;
-        text.size = PROMP_LIMIT_TAIL;
-    }
-    promp_buf_append(&w->tail, text.data, text.size);
-    if (w->tail.size >= 2 * PROMP_LIMIT_TAIL) /* seldom, so that it costs little */
-        promp_buf_consume(&w->tail, w->tail.size - PROMP_LIMIT_TAIL);
-}
-
-static bool is_newline(promp_slice_t text)
-{
-    return (text.size == 1 && text.data[0] == '\n') || (text.size == 2 && memcmp(text.data, "\r\n", 2) == 0);
-}
-
-/* ATOMIC: drops new-lines that stand alone, ends the others with one. The text lies behind stream and size in its record,
- * so it has room to move. */
-static promp_slice_t as_line(uint8_t *body, promp_slice_t text)
-{
-    if (!text.size || is_newline(text))
-        return promp_slice(body, 0);
-    if (text.data[text.size - 1] == '\n')
-        return text;
-    memmove(body, text.data, text.size);
-    body[text.size] = '\n';
-    return promp_slice(body, text.size + 1);
-}
-
-static promp_err_t take_output_one(worker_t *w, entry_t *entry, promp_record_t *record)
-{
-    promp_message_t message;
-    promp_err_t err = decode(record, &message);
-    if (err)
-        return err;
-    if (message.type != PROMP_TYPE_OUTPUT || message.output.stream < PROMP_STREAM_STDOUT ||
-        message.output.stream > PROMP_STREAM_NATIVE_STDERR)
-        return PROMP_ERR_MESSAGE_FIELD;
-    entry->data = message.output.text;
-    if (w->options & PROMP_OPT_ATOMIC)
-        entry->data = as_line(record->body, entry->data);
-    else if (!(w->options & PROMP_OPT_REDIRECT))
-        keep_tail(w, entry->data);
-    entry->stream = message.output.stream;
-    return PROMP_OK;
-}
-
-static bool more_output(promp_manager_core_t *core, worker_t *w)
-{
-    if (!promp_session_has_record(w->session, PROMP_LANE_OUTPUT))
-        return false;
-    if (core->output_bytes < core->output_limit)
-        return true;
-    promp_manager_core_enlist(&core->blocked, &w->blocked);
-    return false;
-}
-
-static promp_err_t take_output(promp_manager_core_t *core, worker_t *w)
-{
-    promp_err_t err = PROMP_OK;
-    bool redirect = (w->options & (PROMP_OPT_REDIRECT | PROMP_OPT_ATOMIC)) != 0;
-    while (!err && more_output(core, w)) {
-        entry_t *entry = calloc(1, sizeof *entry);
-        promp_record_t record;
-        if (!entry || !promp_session_take(w->session, PROMP_LANE_OUTPUT, &record)) {
-            free(entry);
-            promp_manager_core_enlist(&core->blocked, &w->blocked);
-            break;
-        }
-        entry->worker = w;
-        entry->body = record.body;
-        entry->number = record.end;
-        entry->cost = sizeof *entry + record.size;
-        err = take_output_one(w, entry, &record);
-        if (!err && redirect && entry->data.size) {
-            promp_manager_core_show_output(core, entry);
-            continue;
-        }
-        free(entry->body);
-        free(entry);
-    }
-    return err;
-}
-
 /* --- all of them --- */
 
 void promp_manager_core_take(promp_manager_core_t *core, worker_t *w, int64_t now)
 {
     promp_err_t err = take_messages(core, w);
     if (!err)
-        err = take_output(core, w);
+        err = promp_manager_core_output_take(core, w);
     if (!err)
         err = take_control(core, w); /* last: what an end of a task waits for is there then */
     promp_record_t record;
@@ -299,7 +213,7 @@ void promp_manager_core_take(promp_manager_core_t *core, worker_t *w, int64_t no
         free(record.body);
         err = PROMP_ERR_MESSAGE_STATE;
     }
-    promp_manager_core_task_backlog(core, w);
+    promp_manager_core_send_backlog(core, w);
     promp_manager_core_show_event(core, w, NULL);
     if (err)
         promp_manager_core_end_broken(core, w, err, now);

@@ -40,8 +40,11 @@ bool promp_manager_receive(promp_manager_t *manager, uint32_t worker, promp_mess
         return false;
     if (!promp_manager_core_has_message(manager->core, worker))
         promp_hub_pump(manager->hub);
-    bool got = promp_manager_core_receive(manager->core, worker, message);
+    const uint8_t *data;
+    bool got = promp_manager_core_receive_raw(manager->core, worker, message, &data);
     promp_manager_leave(manager);
+    if (got && message->size)
+        memmove(message->data, data, message->size);
     return got;
 }
 

@@ -90,27 +90,38 @@ bool promp_manager_has_results(promp_manager_t *manager)
     return has;
 }
 
-bool promp_manager_take_result_cbor(promp_manager_t *manager, uint32_t worker, promp_result_t *result)
+/* The bytes are at *data, inside result->cbor. */
+static bool take_raw(promp_manager_t *manager, uint32_t worker, promp_result_t *result, const uint8_t **data)
 {
     memset(result, 0, sizeof *result);
     if (promp_manager_enter(manager))
         return false;
     if (!promp_manager_core_has_result(manager->core, worker))
         promp_hub_pump(manager->hub);
-    bool got = promp_manager_core_take_result(manager->core, worker, result);
+    bool got = promp_manager_core_take_result_raw(manager->core, worker, result, data);
     promp_manager_leave(manager);
+    return got;
+}
+
+bool promp_manager_take_result_cbor(promp_manager_t *manager, uint32_t worker, promp_result_t *result)
+{
+    const uint8_t *data;
+    bool got = take_raw(manager, worker, result, &data);
+    if (got && result->size)
+        memmove(result->cbor, data, result->size);
     return got;
 }
 
 promp_err_t promp_manager_take_result(promp_manager_t *manager, uint32_t worker, promp_result_t *result,
                                       bool *got)
 {
+    const uint8_t *data;
     *got = false;
     memset(result, 0, sizeof *result);
     promp_err_t err = promp_manager_usable(manager);
-    if (err || !promp_manager_take_result_cbor(manager, worker, result))
+    if (err || !take_raw(manager, worker, result, &data))
         return err;
-    err = promp_value_decode(promp_slice(result->cbor, result->size), &result->value);
+    err = promp_value_decode(promp_slice(data, result->size), &result->value);
     free(result->cbor);
     result->cbor = NULL;
     result->size = 0;
