@@ -1,12 +1,13 @@
 /* bench-call - one call to a native worker and back, against a bare Unix socket ping-pong through one relay process: the same
  * bytes, in the same run, in turns. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bare.h"
 #include "bench.h"
 
-static long rounds = 9, calls = 4000, bytes = 64;
+static long rounds = 9, calls = 4000, bytes = 64, one_cpu;
 
 #define BLOCK                                                                                                \
     50 /* calls of one side before it is the other's turn: what else the machine does meets both alike */
@@ -50,6 +51,16 @@ static void call_promp(void *arg)
     promp_result_free(&result);
 }
 
+/* All processes of this run on one CPU, as long as the node is started by it: where they lie is then the same for both. */
+static void stay_here(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)sched_getcpu(), &set);
+    if (sched_setaffinity(0, sizeof set, &set))
+        bench_check(PROMP_ERR_SYSTEM, "sched_setaffinity");
+}
+
 static double *numbers(long count)
 {
     double *all = calloc((size_t)count, sizeof *all);
@@ -62,7 +73,10 @@ int main(int argc, char **argv)
 {
     bench_options(
         argc, argv,
-        (const bench_option_t[]){{"rounds", &rounds}, {"calls", &calls}, {"bytes", &bytes}, {NULL, NULL}});
+        (const bench_option_t[]){
+            {"rounds", &rounds}, {"calls", &calls}, {"bytes", &bytes}, {"one-cpu", &one_cpu}, {NULL, NULL}});
+    if (one_cpu)
+        stay_here();
     bare_side_t bare = {.payload = calloc(1, (size_t)bytes)};
     if (!bare.payload)
         bench_check(PROMP_ERR_MEMORY, "payload");
@@ -95,7 +109,9 @@ int main(int argc, char **argv)
                                         "bare sockets through a relay, p99", "call of a native worker, p50",
                                         "call of a native worker, p99", "ratio of p50"};
     for (size_t i = 0; i < 5; i++) {
-        bench_print(names[i], bench_quantile(figures[i], (size_t)rounds, 0.5), i < 4 ? "us" : "x");
+        char what[80];
+        snprintf(what, sizeof what, "%s%s", names[i], one_cpu ? ", on one CPU" : "");
+        bench_print(what, bench_quantile(figures[i], (size_t)rounds, 0.5), i < 4 ? "us" : "x");
         free(figures[i]);
     }
     free(times[0]);
