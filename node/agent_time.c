@@ -190,10 +190,18 @@ static void slept(promp_agent_core_t *core, int64_t late, int64_t now)
     core->keeper_heard = later(core->keeper_heard, late, now);
 }
 
+/* The last one has just gone: that is not left to the next tick. */
+static bool deserted(const promp_agent_core_t *core)
+{
+    if (core->resting || promp_map_count(core->sessions))
+        return false;
+    return core->stopping || (!core->managers && core->idle_since == PROMP_NEVER);
+}
+
 int64_t promp_agent_core_tick(promp_agent_core_t *core, int64_t now)
 {
     int64_t gap = promp_min64(PROMP_TIME_GAP, node_lease(core) / 4);
-    if (now < core->next)
+    if (now < core->next && !deserted(core))
         return core->next;
     if (now - core->next > gap)
         slept(core, now - core->next, now);
