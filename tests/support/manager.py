@@ -184,13 +184,19 @@ class Manager:
     def stdout(self):
         return self.stdout_path.read_bytes()
 
-    def quit(self, timeout=30):
-        """Ends in good order: all managers destroyed. Gives the exit code."""
-        if self.process_.stdin and not self.process_.stdin.closed:
+    def leave(self):
+        """Tells it to end; quit waits for that."""
+        if self.process_.poll() is None:
+            self.process_.send_signal(signal.SIGCONT)
+        if not self.process_.stdin.closed:
             try:
                 self.process_.stdin.close()
             except BrokenPipeError:
                 pass
+
+    def quit(self, timeout=30):
+        """Ends in good order: all managers destroyed. Gives the exit code."""
+        self.leave()
         deadline = time.monotonic() + scaled(timeout)
         while self.process_.poll() is None and time.monotonic() < deadline:  # what it still says must not stop it
             if select.select([self._in], [], [], 0.005)[0] and not os.read(self._in, 1 << 20):
@@ -209,11 +215,7 @@ class Manager:
         if self._in >= 0:
             os.close(self._in)
             self._in = -1
-        if not self.process_.stdin.closed:
-            try:
-                self.process_.stdin.close()
-            except BrokenPipeError:
-                pass
+        self.leave()
 
 
 def name_of(number):

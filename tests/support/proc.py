@@ -71,18 +71,33 @@ def table():
     return found
 
 
+def _children(pid):
+    """Numbers of pid's children; the kernel lists them by the thread that made them."""
+    found = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as f:
+                found += map(int, f.read().split())
+    except FileNotFoundError:
+        if not _LISTED:
+            return [p.pid for p in table().values() if p.parent == pid]
+    except ProcessLookupError:
+        pass
+    return found
+
+
+_LISTED = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
 def descendants(root=None):
     """All processes below root (ours), zombies included."""
-    root = root or os.getpid()
-    all_of_them = table()
-    children = {}
-    for p in all_of_them.values():
-        children.setdefault(p.parent, []).append(p)
-    found, todo = [], [root]
+    found, todo = [], [root or os.getpid()]
     while todo:
-        for p in children.get(todo.pop(), []):
-            found.append(p)
-            todo.append(p.pid)
+        for pid in _children(todo.pop()):
+            p = find(pid)
+            if p:
+                found.append(p)
+                todo.append(pid)
     return found
 
 

@@ -105,7 +105,8 @@ class World:
         """Ends managers and the node in good order and gives what is wrong then, a list of sentences."""
         wrong = []
         for m in self.managers:
-            proc.kill(m.pid, signal.SIGCONT)
+            m.leave()
+        for m in self.managers:
             if m.process_.poll() is None:
                 try:
                     m.quit()
