@@ -253,7 +253,7 @@ void live(world_t *w, int64_t ms, const uint32_t *links, size_t count)
     }
 }
 
-static void new_core(world_t *w)
+void new_core(world_t *w)
 {
     promp_agent_config_t config = {.seed = 1, .uid = 7, .idle = 3000, .build = "test"};
 

@@ -62,6 +62,8 @@ void beat_all(world_t *w, const uint32_t *links, size_t count);
 void keeper_pulse(world_t *w);
 /* A while in which those links beat, and the keeper does. */
 void live(world_t *w, int64_t ms, const uint32_t *links, size_t count);
+/* An agent that has just begun; setup gives one that knows the (empty) roster. */
+void new_core(world_t *w);
 void roster_end(world_t *w);
 int setup(void **state);
 int teardown(void **state);
