@@ -69,6 +69,20 @@ static double *numbers(long count)
     return all;
 }
 
+/* Medians over the rounds. */
+static void print(double *figures[5])
+{
+    static const char *const names[] = {"bare sockets through a relay, p50",
+                                        "bare sockets through a relay, p99", "call of a native worker, p50",
+                                        "call of a native worker, p99", "ratio of p50"};
+    for (size_t i = 0; i < 5; i++) {
+        char what[80];
+        snprintf(what, sizeof what, "%s%s", names[i], one_cpu ? ", on one CPU" : "");
+        bench_print(what, bench_quantile(figures[i], (size_t)rounds, 0.5), i < 4 ? "us" : "x");
+        free(figures[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     bench_options(
@@ -105,15 +119,7 @@ int main(int argc, char **argv)
         if (round >= 0)
             figures[4][round] = figures[2][round] / figures[0][round];
     }
-    static const char *const names[] = {"bare sockets through a relay, p50",
-                                        "bare sockets through a relay, p99", "call of a native worker, p50",
-                                        "call of a native worker, p99", "ratio of p50"};
-    for (size_t i = 0; i < 5; i++) {
-        char what[80];
-        snprintf(what, sizeof what, "%s%s", names[i], one_cpu ? ", on one CPU" : "");
-        bench_print(what, bench_quantile(figures[i], (size_t)rounds, 0.5), i < 4 ? "us" : "x");
-        free(figures[i]);
-    }
+    print(figures);
     free(times[0]);
     free(times[1]);
     promp_value_free(&list);
