@@ -59,8 +59,9 @@ typedef struct promp_worker promp_worker_t;
 
 typedef struct {
     const char *node_program; /* path of promp-node; NULL: found by itself */
-    promp_worker_t
-        *parent; /* in a worker: the manager is a child of this one and uses its node; NULL: a root manager */
+    /* in a worker: the manager is a child of this one, uses its node, and is destroyed before promp_worker_close (with
+     * promp_worker_run: before its task returns for the last time); NULL: a root manager */
+    promp_worker_t *parent;
     bool no_start;        /* do not start a local node where none runs */
 } promp_manager_config_t; /* all zero: the default */
 
