@@ -101,6 +101,8 @@ def test_waiting_of_a_worker(worker):
     m.task(w, "wait_message", -1)
     m.until("busy", w)
     assert m.abort(w, int(scaled(2000)))["ms"] < scaled(2000)
+    assert m.take_result(w) in ((True, ERR["TASK_ABORTED"]), (False, None))  # it ran already, or it did not
+    assert m.take_result(w) in ((False, None), (True, ERR["TASK_ABORTED"]))  # dropped, or it had begun to wait
     assert m.call(w, "add", 1, 2) == 3
 
 
