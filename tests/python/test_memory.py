@@ -55,7 +55,8 @@ def one(i):
         w = m.startWorker(); m.evalPythonCode(w, "pass"); wo = NTSimpleWait(); wait = m.createWaitObject(w, wo); loop(m)
     if i % 3 == 0: m.me = m  # only the garbage collector finds it
     m.fileno(); m.processMessages()
-for i in range(max(50, managers // 2)): one(i)  # what waits for the collector grows the heap up to a height
+    if i % 30 == 0: gc.collect()  # what waits for it makes the heap higher, more or less by chance
+for i in range(max(50, managers // 4)): one(i)
 before = use()
 for i in range(managers): one(i)
 after = use()
