@@ -1,4 +1,4 @@
-/* survey_walk.h - the files below some folders, one after the other. Symbolic links are not followed. */
+/* survey_walk.h - the files below some folders, one after the other. Symbolic links below them are not followed. */
 #ifndef SURVEY_WALK_H
 #define SURVEY_WALK_H
 
@@ -7,7 +7,7 @@
 
 typedef struct survey_walk survey_walk_t;
 
-/* folders: NULL-ended, kept by the caller as long as the walk. NULL with errno on failure. */
+/* folders: NULL-ended, kept by the caller as long as the walk. NULL without memory. */
 survey_walk_t *survey_walk_open(char *const *folders);
 void survey_walk_close(survey_walk_t **walk);
 
