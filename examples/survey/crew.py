@@ -1,0 +1,152 @@
+"""Workers that take batches of files. One that crashes or hangs is replaced, the file it was at is named, the rest goes on."""
+
+import time
+from collections import deque
+
+from Pro.Core import NTSimpleWait
+
+BATCH_FILES = 256
+BATCH_BYTES = 64 << 20
+POOR_STARTS = 3  # workers in a row that end before they are ready: it is not the files
+
+
+class Failed(Exception):
+    """The survey cannot go on; the text says why."""
+
+
+class Job(NTSimpleWait):
+    """One worker and what it has in hand; as a wait object it hears how far the worker is."""
+
+    def __init__(self):
+        super().__init__()
+        self.batch, self.at, self.percent, self.beat = None, None, 0, 0.0
+        self.ready = self.late = False
+
+    def begin(self, batch):
+        self.batch, self.at, self.percent, self.beat = batch, None, 0, time.monotonic()
+
+    def progress(self, i):
+        self.percent, self.beat = i, time.monotonic()
+
+    def msg(self, text):
+        """The file in hand as its index in the batch, and a number that changes while there is progress."""
+        self.at, self.beat = int(text.split()[0]), time.monotonic()
+
+
+def batches(names, size_of):
+    """Returns the names in batches, each of limited number and bytes."""
+    made, batch, total = deque(), [], 0
+    for name in names:
+        size = size_of(name)
+        if batch and (len(batch) == BATCH_FILES or total + size > BATCH_BYTES):
+            made.append(batch)
+            batch, total = [], 0
+        batch.append(name)
+        total += size
+    if batch:
+        made.append(batch)
+    return made
+
+
+def cause_of(end):
+    """Returns why a worker ended, and the last line it wrote."""
+    lines = end.output.decode("utf-8", "replace").strip().splitlines()
+    return end.cause + (", its last words: %s" % lines[-1][:200] if lines else "")
+
+
+class Crew:
+    """manager's workers, count of them; patience: seconds that a file may take; blame(name, cause): a file ended its worker;
+    check(): raises when the survey shall end."""
+
+    def __init__(self, manager, count, patience, screen, blame, check):
+        self.manager, self.count, self.patience, self.screen = manager, count, patience, screen
+        self.blame, self.check = blame, check
+        self.jobs, self.waits, self.poor_starts = {}, {}, 0
+
+    def fill(self, wanted):
+        """Starts workers until there are as many as wanted."""
+        missing = min(wanted, self.count) - len(self.jobs)
+        for worker in self.manager.startWorkers(missing) if missing > 0 else ():
+            self.jobs[worker] = Job()
+            self.waits[worker] = self.manager.createWaitObject(worker, self.jobs[worker])
+        if not self.jobs:
+            raise Failed("no worker could be started: %s" % self.manager.lastError())
+
+    def drop(self, worker, end, left):
+        """A worker is gone. Where it is not certain which file ended it, the batch is tried again in parts."""
+        job = self.jobs.pop(worker)
+        del self.waits[worker]
+        self.poor_starts = 0 if job.ready else self.poor_starts + 1
+        if self.poor_starts >= POOR_STARTS:
+            raise Failed("%d workers in a row ended before they were ready, the last one: %s" % (POOR_STARTS, cause_of(end)))
+        batch, at = job.batch, job.at
+        if job.late and at is None:
+            raise Failed("the script of the workers did not come to its first file in %g s" % self.patience)
+        if not batch or not job.ready:
+            parts = [batch]
+        elif len(batch) == 1 or job.late:
+            at = at or 0
+            self.blame(batch[at], "took longer than %g s" % self.patience if job.late else cause_of(end))
+            parts = [batch[:at], batch[at + 1:]]
+        elif at is None:  # it died before it could say where
+            parts = [batch[:len(batch) // 2], batch[len(batch) // 2:]]
+        else:
+            parts = [batch[:at], batch[at:at + 1], batch[at + 1:]]
+        left.extendleft(part for part in reversed(parts) if part)
+        return len(batch or ()) - sum(map(len, filter(None, parts)))
+
+    def watch(self, worker, job):
+        """Gives a file up, with its worker, that takes longer than the patience."""
+        if not job.late and time.monotonic() - job.beat > self.patience:
+            job.late = True
+            self.manager.abortOperation(worker, 0)
+
+    def check_task(self, worker):
+        """Raises when the task of a living worker ended without a result; a dead worker's is tried again."""
+        idle = not self.manager.isWorkerBusy(worker)
+        error = self.manager.takeError(worker)
+        lost = idle and not self.manager.hasResults()
+        if (error is not None or lost) and self.manager.isWorkerAlive(worker):
+            raise Failed("the script of the workers failed: %s" % (error or "it ended without a result"))
+
+    def turn(self, worker, job, left, give, take):
+        """Looks after one worker. Returns how many files are done with."""
+        if job.batch:
+            result = self.manager.takeResult(worker)
+            if result is not None:
+                batch, job.batch = job.batch, None
+                job.percent = 100
+                for index, value, error in result:
+                    take(batch[index], value, error)
+                return len(batch)
+        if not self.manager.isWorkerAlive(worker):
+            end = self.manager.workerExit(worker)  # None: what it sent last is still on its way
+            return self.drop(worker, end, left) if end else 0
+        job.ready = job.ready or self.manager.isWorkerReady(worker)
+        if job.batch is None:
+            if left:
+                job.begin(left.popleft())
+                give(worker, job.batch)
+        elif job.ready:
+            self.check_task(worker)
+            self.watch(worker, job)
+        else:
+            job.beat = time.monotonic()
+        return 0
+
+    def run(self, title, script, function, names, extra, take, size_of=lambda name: 0):
+        """Hands out all names; take(name, value, error) is called for each file that was looked at."""
+        def give(worker, batch):
+            self.manager.executePythonFunction(worker, script, function, [batch, *extra], True)
+
+        left, done = batches(names, size_of), 0
+        while left or any(job.batch for job in self.jobs.values()):
+            self.check()
+            if left:
+                self.fill(len(left) + sum(job.batch is not None for job in self.jobs.values()))
+            for worker, job in list(self.jobs.items()):
+                done += self.turn(worker, job, left, give, take)
+            self.screen.show("%s: %d of %d files" % (title, done, len(names)),
+                             ((worker, job.percent) for worker, job in self.jobs.items()))
+            self.manager.wait(100)
+            self.manager.processMessages()
