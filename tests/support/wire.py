@@ -135,8 +135,9 @@ class Client:
 
     def expect(self, *names, timeout=10):
         """The next frame that is no beat and no LINK_ACK must be one of these; gives its fields, name as "is"."""
+        deadline = time.monotonic() + scaled(timeout)
         while True:
-            got = self.read(timeout)
+            got = self.read((deadline - time.monotonic()) / scaled(1))
             assert got is not None, f"closed instead of {names}; seen {self.seen[-5:]}"
             if got[0] in ("BEAT", "LINK_ACK") and got[0] not in names:
                 continue
