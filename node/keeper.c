@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "keeper_inside.h"
 #include "limits.h"
 #include "proc.h"
@@ -216,6 +217,7 @@ static void finish(promp_keeper_t *k)
     close(k->config.listening);
     promp_link_destroy(&k->link);
     last_children(k);
+    promp_cgroup_close(k->cgroup);
     for (size_t i = 0; i < k->workers; i++)
         if (k->worker[i].pid)
             promp_spawn_close(&k->worker[i]);
@@ -249,6 +251,7 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
     setrlimit(RLIMIT_NOFILE, &all);
     if (promp_id_make(&k->node) || promp_id_make(&random))
         return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "random bits");
+    k->cgroup = promp_cgroup_open();
     seed = promp_get64(random.b);
     k->core = promp_keeper_core_new(seed, &k->node, promp_clock_ms());
     return k->core ? PROMP_OK : promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
@@ -256,7 +259,7 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
 
 promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t *error)
 {
-    promp_keeper_t k = {.config = *config, .signals = -1, .given = -1};
+    promp_keeper_t k = {.config = *config, .signals = -1, .cgroup = -1, .given = -1};
     promp_err_t code = begin(&k, error);
 
     if (!code) {

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "keeper_inside.h"
 #include "proc.h"
 #include "tail.h"
@@ -81,6 +82,7 @@ static void spawn(promp_keeper_t *k, const promp_keeper_effect_t *e, int64_t now
     if (!has_room(k, e->worker))
         promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
     else if (!promp_spawn_worker(e->spawn, k->given, &k->files, mark, &worker, &error)) {
+        promp_cgroup_add(k->cgroup, worker.serial, worker.pid);
         k->worker[e->worker] = worker;
         promp_keeper_core_spawned(k->core, e->worker, (uint32_t)worker.pid, now);
         return;
@@ -119,6 +121,7 @@ static void slay(promp_keeper_t *k, uint32_t number)
         return;
     kill(k->worker[number].pid, SIGKILL);
     kill(-k->worker[number].pid, SIGKILL);
+    promp_cgroup_kill(k->cgroup, k->worker[number].serial);
 }
 
 static bool known(void *arg, pid_t pid)
@@ -142,8 +145,12 @@ static bool stray(void *arg, pid_t session, uint64_t serial)
 static void sweep(promp_keeper_t *k, int64_t now)
 {
     const promp_tree_judge_t judge = {known, stray, k};
+    size_t left = promp_tree_sweep(&k->node, &judge);
 
-    promp_keeper_core_swept(k->core, promp_tree_sweep(&k->node, &judge), now);
+    for (uint32_t i = 0; k->cgroup >= 0 && i < k->workers; i++)
+        if (k->worker[i].pid && !promp_keeper_core_lives(k->core, i))
+            left += promp_cgroup_kill(k->cgroup, k->worker[i].serial);
+    promp_keeper_core_swept(k->core, left, now);
 }
 
 static void collect(promp_keeper_t *k, uint32_t number)
@@ -153,6 +160,7 @@ static void collect(promp_keeper_t *k, uint32_t number)
 
     promp_tail_read(worker->output, &tail);
     promp_spawn_close(worker);
+    promp_cgroup_remove(k->cgroup, worker->serial);
     worker->pid = 0;
     promp_keeper_core_collected(k->core, number, promp_slice(tail.data, tail.size));
     promp_buf_free(&tail);

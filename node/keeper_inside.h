@@ -12,6 +12,7 @@ typedef struct {
     promp_keeper_core_t *core;
     promp_id_t node;
     int signals;
+    int cgroup;            /* folder for those of workers, -1: none */
     struct rlimit files;   /* the limit that workers get */
     pid_t agent;           /* 0: none */
     promp_link_t *link;    /* to it; NULL: none */
