@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Says what folders hold: kinds, sizes, entropy, the largest files, duplicates; the work is done by worker processes."""
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while there is nothing to tidy up, Ctrl-C just ends us
+
 import argparse
 import json
 import math
 import os
-import signal
 import sys
 import time
 from collections import Counter, defaultdict
