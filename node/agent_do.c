@@ -118,8 +118,7 @@ static void watch(promp_agent_t *a, const promp_agent_effect_t *e, int64_t now)
     if (pidfd >= 0)
         close(pidfd);
     else if (errno != ESRCH)
-        promp_log(a->config.log, PROMP_LOG_ERROR, promp_error_from_errno(errno),
-                  "process %u cannot be watched", e->pid);
+        promp_agent_links_full(a, now);
     promp_agent_core_owner_died(a->core, e->owner, now);
 }
 

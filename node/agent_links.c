@@ -10,7 +10,8 @@
 #include "limits.h"
 #include "proc.h"
 
-#define ACCEPT_ROUND 16 /* connections taken before others have their turn */
+#define ACCEPT_ROUND 16    /* connections taken before others have their turn */
+#define FULL_PACE    10000 /* ms between complaints about no descriptors */
 
 promp_agent_line_t *promp_agent_links_get(promp_agent_t *a, uint32_t number)
 {
@@ -69,8 +70,6 @@ void promp_agent_links_close(promp_agent_t *a, uint32_t number)
     promp_link_destroy(&line->link);
     free(line);
     a->line[number] = NULL;
-    if (!a->accepting)
-        a->full_told = false;
 }
 
 void promp_agent_links_free(promp_agent_t *a)
@@ -81,6 +80,16 @@ void promp_agent_links_free(promp_agent_t *a)
 }
 
 /* --- accepting --- */
+
+/* Told again after a while only: whoever cannot connect tries often. */
+void promp_agent_links_full(promp_agent_t *a, int64_t now)
+{
+    if (now < a->full_until)
+        return;
+    a->full_until = now + FULL_PACE;
+    promp_log(a->config.log, PROMP_LOG_ERROR, PROMP_ERR_DESCRIPTORS, "a connection is turned away: %s",
+              promp_error_text(PROMP_ERR_DESCRIPTORS));
+}
 
 static void greet(promp_agent_t *a, int fd, int64_t now)
 {
@@ -94,7 +103,12 @@ static void greet(promp_agent_t *a, int fd, int64_t now)
         close(fd);
         return;
     }
-    promp_proc_read(who.pid, &proc);
+    if (!promp_proc_read(who.pid, &proc)) {
+        if (errno == EMFILE || errno == ENFILE)
+            promp_agent_links_full(a, now);
+        close(fd);
+        return;
+    }
     peer = (promp_agent_peer_t){.pid = (uint32_t)who.pid, .uid = who.uid, .start = proc.start};
     number = promp_agent_core_opened(a->core, &peer, now);
     if (number == PROMP_AGENT_NONE) {
@@ -108,12 +122,9 @@ static void greet(promp_agent_t *a, int fd, int64_t now)
 }
 
 /* Without this the connection would wait, and wake us, for ever: it is taken and dropped, and its manager tries again. */
-static void turn_away(promp_agent_t *a)
+static void turn_away(promp_agent_t *a, int64_t now)
 {
-    if (!a->full_told)
-        promp_log(a->config.log, PROMP_LOG_ERROR, PROMP_ERR_DESCRIPTORS, "a connection is turned away: %s",
-                  promp_error_text(PROMP_ERR_DESCRIPTORS));
-    a->full_told = true;
+    promp_agent_links_full(a, now);
     if (a->spare >= 0)
         close(a->spare);
     a->spare = accept4(a->listening, NULL, NULL, SOCK_CLOEXEC);
@@ -128,7 +139,7 @@ void promp_agent_links_accept(promp_agent_t *a, int64_t now)
         int fd = accept4(a->listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
-            turn_away(a);
+            turn_away(a, now);
         if (fd < 0)
             return;
         greet(a, fd, now);

@@ -31,10 +31,10 @@ typedef struct {
     promp_agent_run_t config;
     promp_agent_core_t *core;
     int epoll, listening, signals, timer;
-    int64_t alarm;  /* what timer is set to, PROMP_NEVER: nothing */
-    int spare;      /* given up to accept and refuse somebody when no descriptor is left; -1: given up */
-    bool accepting; /* epoll looks at listening */
-    bool full_told; /* that no descriptor was left has been logged */
+    int64_t alarm;      /* what timer is set to, PROMP_NEVER: nothing */
+    int spare;          /* given up to accept and refuse somebody when no descriptor is left; -1: given up */
+    bool accepting;     /* epoll looks at listening */
+    int64_t full_until; /* that no descriptor is left is not logged again before */
     promp_link_t *keeper;
     bool keeper_writing;
     pid_t keeper_pid;
@@ -59,6 +59,7 @@ promp_agent_line_t *promp_agent_links_get(promp_agent_t *a, uint32_t number); /*
 promp_err_t promp_agent_links_add(promp_agent_t *a, uint32_t number, int fd);
 void promp_agent_links_close(promp_agent_t *a, uint32_t number);
 void promp_agent_links_accept(promp_agent_t *a, int64_t now);
+void promp_agent_links_full(promp_agent_t *a, int64_t now); /* logs that no descriptor is left */
 void promp_agent_links_ready(promp_agent_t *a, uint32_t number, uint32_t events, int64_t now);
 /* Looks after a link that something was sent on: flushed tags, whether it waits for room. */
 void promp_agent_links_sent(promp_agent_t *a, uint32_t number, promp_agent_line_t *line);

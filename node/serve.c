@@ -221,8 +221,10 @@ int promp_serve_run(const promp_options_t *options)
     int ready = -1, code;
     bool first;
 
-    if (promp_spawn_reserve()) {
-        fprintf(stderr, "promp-node: no descriptors\n");
+    code = (int)promp_spawn_reserve();
+    if (code) {
+        promp_error_set(&error, (promp_err_t)code, 0, "/dev/null");
+        complain(&error);
         return 1;
     }
     if (options->detach) {
