@@ -67,7 +67,8 @@ void rig_take_failure(rig_t *rig, uint32_t worker, promp_err_t code, uint64_t ta
 void rig_free_result(promp_result_t *result);
 /* Gives a native task; returns its number. */
 uint64_t rig_task(rig_t *rig, uint32_t id);
-/* Everything promp_manager_process does; the texts are appended to log, "1:text|", updates as "1=value,text|". */
+/* Everything promp_manager_process does; the texts are appended to log, "1:text|", updates as
+ * "1=value,text|". */
 void rig_process(rig_t *rig, char *log, size_t size);
 
 #endif

@@ -5,7 +5,8 @@
 #include "hub.h"
 #include "promp.h"
 
-/* The hub of this worker process; child managers attach their cores to it. Borrowed; lives until promp_worker_close. */
+/* The hub of this worker process; child managers attach their cores to it. Borrowed; lives until
+ * promp_worker_close. */
 promp_hub_t *promp_worker_hub(promp_worker_t *worker);
 
 #endif

@@ -107,8 +107,8 @@ bool promp_manager_core_has_failure(const promp_manager_core_t *core, uint32_t w
 bool promp_manager_core_receive(promp_manager_core_t *core, uint32_t worker, promp_message_user_t *message);
 bool promp_manager_core_take_result(promp_manager_core_t *core, uint32_t worker,
                                     promp_result_t *result); /* cbor */
-/* Likewise, but the bytes still lie at *data inside the memory that is handed over; the caller moves them to its
- * beginning. A large value then costs no time here. */
+/* Likewise, but the bytes still lie at *data inside the memory that is handed over; the caller moves them
+ * to its beginning. A large value then costs no time here. */
 bool promp_manager_core_receive_raw(promp_manager_core_t *core, uint32_t worker,
                                     promp_message_user_t *message, const uint8_t **data);
 bool promp_manager_core_take_result_raw(promp_manager_core_t *core, uint32_t worker, promp_result_t *result,

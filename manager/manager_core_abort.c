@@ -32,7 +32,8 @@ uint32_t promp_manager_core_busy_one(promp_manager_core_t *core, uint32_t worker
     return PROMP_WORKER_INVALID;
 }
 
-/* An end that waits for the user to make room in his inbox is as good as shown: he is here, waiting for it. */
+/* An end that waits for the user to make room in his inbox is as good as shown: he is here, waiting for
+ * it. */
 static bool is_aborting(const worker_t *w, bool shown)
 {
     return (shown && !w->blocked.next ? w->over : w->done) < w->aborting;

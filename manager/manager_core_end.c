@@ -43,7 +43,6 @@ static void finish(promp_manager_core_t *core, worker_t *w)
         promp_manager_core_show_event(core, w, &w->end);
     if (!core->live.count)
         promp_manager_core_task_drop(core, true);
-    promp_manager_core_exit_trim(core);
 }
 
 void promp_manager_core_end_check(promp_manager_core_t *core, worker_t *w)

@@ -1,4 +1,5 @@
-/* manager_core_exit.c - what is kept and told of a dead worker: its exit record, its tasks, its last words. */
+/* manager_core_exit.c - what is kept and told of a dead worker: its exit record, its tasks, its last
+ * words. */
 #include "manager_core_state.h"
 
 #include <signal.h>
@@ -20,8 +21,8 @@ static bool wanted(const worker_t *w)
     return cause == PROMP_ERR_WORKER_STOPPED || cause == PROMP_ERR_WORKER_ABORTED;
 }
 
-/* The last task that is over with everything that belongs to it: of a later one only the end has come, for control goes first,
- * and its result may be lost. */
+/* The last task that is over with everything that belongs to it: of a later one only the end has come, for
+ * control goes first, and its result may be lost. */
 static uint64_t settled(const worker_t *w)
 {
     uint64_t task = w->over > w->answered ? w->over : w->answered;
@@ -35,8 +36,8 @@ static uint64_t settled(const worker_t *w)
     return task;
 }
 
-/* One failure for each task that was sent and is not over. The first may have run; of those that an abort meant only the first is
- * told, for the user knows of the others. No more than are kept. */
+/* One failure for each task that was sent and is not over. The first may have run; of those that an abort
+ * meant only the first is told, for the user knows of the others. No more than are kept. */
 void promp_manager_core_exit_fail_tasks(promp_manager_core_t *core, worker_t *w)
 {
     uint64_t first = settled(w) + 1, from = first + 1;

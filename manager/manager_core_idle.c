@@ -1,4 +1,5 @@
-/* manager_core_idle.c - who is idle: a heap of ids; what has become busy meanwhile is found when it comes out. */
+/* manager_core_idle.c - who is idle: a heap of ids; what has become busy meanwhile is found when it comes
+ * out. */
 #include "manager_core_state.h"
 
 bool promp_manager_core_idle_takes(const worker_t *w)

@@ -22,8 +22,8 @@ static bool is_newline(promp_slice_t text)
     return (text.size == 1 && text.data[0] == '\n') || (text.size == 2 && memcmp(text.data, "\r\n", 2) == 0);
 }
 
-/* ATOMIC: drops new-lines that stand alone, ends the others with one. The text lies behind stream and size in its record,
- * so it has room to move. */
+/* ATOMIC: drops new-lines that stand alone, ends the others with one. The text lies behind stream and size
+ * in its record, so it has room to move. */
 static promp_slice_t as_line(uint8_t *body, promp_slice_t text)
 {
     if (!text.size || is_newline(text))

@@ -89,6 +89,7 @@ promp_err_t promp_manager_core_start(promp_manager_core_t *core, const promp_man
         return PROMP_ERR_START_SIZE;
     if (promp_id_is_none(&start->session) || promp_map_get(core->sessions, &start->session))
         return PROMP_ERR_ARGUMENT;
+    promp_manager_core_exit_trim(core); /* here, and not when workers end: the user may look at a record */
     promp_err_t err = reserve(core);
     if (err)
         return err;

@@ -21,8 +21,8 @@
 #include "local.h"
 #include "manager_core.h"
 
-/* What a user gives that is larger is copied before the lock is taken, and moves in: while the lock is held nobody
- * answers the node. */
+/* What a user gives that is larger is copied before the lock is taken, and moves in: while the lock is
+ * held nobody answers the node. */
 #define PROMP_MANAGER_LARGE (256 * PROMP_KIB)
 
 struct promp_manager {

@@ -60,7 +60,8 @@ static void expect_error(const char *program, promp_err_t err)
     assert_null(path);
 }
 
-/* Aim: a program with a slash is a path, relative to the manager's folder; without one it is looked for in $PATH. */
+/* Aim: a program with a slash is a path, relative to the manager's folder; without one it is looked for in
+ * $PATH. */
 static void program_found(void **state)
 {
     (void)state;

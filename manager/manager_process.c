@@ -1,4 +1,5 @@
-/* manager_process.c - what is done in the user's thread: output, wait objects, ends of tasks; and waiting for it. */
+/* manager_process.c - what is done in the user's thread: output, wait objects, ends of tasks; and waiting
+ * for it. */
 #include "manager_inner.h"
 
 #include <errno.h>
@@ -122,8 +123,8 @@ promp_err_t promp_manager_set_wait_object(promp_manager_t *manager, uint32_t wor
 
 /* --- processing --- */
 
-/* One round: what has come by now, and no more, so that a worker that never rests cannot keep the caller here.
- * Call-backs run without the lock. */
+/* One round: what has come by now, and no more, so that a worker that never rests cannot keep the caller
+ * here. Call-backs run without the lock. */
 static void process_round(promp_manager_t *manager)
 {
     promp_manager_core_t *core = manager->core;

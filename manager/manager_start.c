@@ -61,7 +61,8 @@ static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *sta
     return PROMP_OK;
 }
 
-/* A call's workers: those asked for and not yet answered are ids[answered..asked), those that started ids[0..good). */
+/* A call's workers: those asked for and not yet answered are ids[answered..asked), those that started
+ * ids[0..good). */
 typedef struct {
     promp_manager_t *manager;
     order_t *order;

@@ -1,4 +1,5 @@
-/* manager_state.c - what is known of the workers. Each call reads first what has come, so a death is seen without waiting. */
+/* manager_state.c - what is known of the workers. Each call reads first what has come, so a death is seen
+ * without waiting. */
 #include "manager_inner.h"
 
 bool promp_manager_is_busy(promp_manager_t *manager)

@@ -1,15 +1,18 @@
 /* promp.h - libpromp: run work in other processes, on this machine or on many.
  *
- * A manager starts workers and gives them tasks; a worker is a process that runs tasks one after the other in its main
- * thread. Two halves: promp_manager_* for the side that gives work, promp_worker_* / promp_task_* for the side that does.
+ * A manager starts workers and gives them tasks; a worker is a process that runs tasks one after the other
+ * in its main thread. Two halves: promp_manager_* for the side that gives work, promp_worker_* /
+ * promp_task_* for the side that does.
  *
- * Threads: a manager belongs to the thread that made it; every call from another thread gives PROMP_ERR_THREAD (but
- * promp_manager_fd's descriptor may be polled anywhere). A process may have many managers in many threads. The library makes one
- * network thread per root manager (one per process in a worker); it blocks all signals. It installs no signal handler and no atexit
- * hook, prints nothing, and never ends the process (a worker whose manager is gone does end: that is its purpose).
- * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only closes. So is its worker, but
- * promp_worker_print writes to descriptor 1 or 2 there.
- * Ownership: what a function returns as `T *` and a matching _free or _destroy exists for is the caller's; `const T *` is not.
+ * Threads: a manager belongs to the thread that made it; every call from another thread gives
+ * PROMP_ERR_THREAD (but promp_manager_fd's descriptor may be polled anywhere). A process may have many
+ * managers in many threads. The library makes one network thread per root manager (one per process in a
+ * worker); it blocks all signals. It installs no signal handler and no atexit hook, prints nothing, and
+ * never ends the process (a worker whose manager is gone does end: that is its purpose).
+ * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only
+ * closes. So is its worker, but promp_worker_print writes to descriptor 1 or 2 there.
+ * Ownership: what a function returns as `T *` and a matching _free or _destroy exists for is the caller's;
+ * `const T *` is not.
  * Times are milliseconds; a negative time-out waits without end. Strings are UTF-8, paths are bytes.
  */
 #ifndef PROMP_H
@@ -59,8 +62,9 @@ typedef struct promp_worker promp_worker_t;
 
 typedef struct {
     const char *node_program; /* path of promp-node; NULL: found by itself */
-    /* in a worker: the manager is a child of this one, uses its node, and is destroyed before promp_worker_close (with
-     * promp_worker_run: before its task returns for the last time); NULL: a root manager */
+    /* in a worker: the manager is a child of this one, uses its node, and is destroyed before
+     * promp_worker_close (with promp_worker_run: before its task returns for the last time); NULL: a root
+     * manager */
     promp_worker_t *parent;
     bool no_start;        /* do not start a local node where none runs */
 } promp_manager_config_t; /* all zero: the default */
@@ -69,12 +73,13 @@ typedef struct {
  * config NULL: defaults. NULL on failure, with *error (may be NULL) filled. */
 PROMP_EXPORT promp_manager_t *promp_manager_new(const promp_manager_config_t *config, promp_error_t *error);
 
-/* Asks all workers to stop, waits up to 1 s, ends what is left, and frees everything; *manager is NULL afterwards.
- * Output that has arrived is handed to the output function first. Callable from any thread, as the only call then, but not from
- * a call-back of this manager. Child managers before promp_worker_close. */
+/* Asks all workers to stop, waits up to 1 s, ends what is left, and frees everything; *manager is NULL
+ * afterwards. Output that has arrived is handed to the output function first. Callable from any thread, as
+ * the only call then, but not from a call-back of this manager. Child managers before promp_worker_close. */
 PROMP_EXPORT void promp_manager_destroy(promp_manager_t **manager);
 
-/* Particulars of the last call of this manager that failed; valid until the next call. code PROMP_OK: none did. */
+/* Particulars of the last call of this manager that failed; valid until the next call. code PROMP_OK: none
+ * did. */
 PROMP_EXPORT const promp_error_t *promp_manager_error(const promp_manager_t *manager);
 
 /* OK when this thread may call: else THREAD or FORKED. What gives no error number gives its zero then. */
@@ -83,7 +88,8 @@ PROMP_EXPORT promp_err_t promp_manager_check(const promp_manager_t *manager);
 /* For workers started from now on. */
 PROMP_EXPORT promp_err_t promp_manager_set_options(promp_manager_t *manager, uint32_t options);
 PROMP_EXPORT uint32_t promp_manager_options(const promp_manager_t *manager);
-/* Manager time-out in ms, 500..86,400,000 (clamped), default 10,000: a worker ends when its manager was not heard for so long. */
+/* Manager time-out in ms, 500..86,400,000 (clamped), default 10,000: a worker ends when its manager was
+ * not heard for so long. */
 PROMP_EXPORT promp_err_t promp_manager_set_timeout(promp_manager_t *manager, int timeout);
 PROMP_EXPORT int promp_manager_timeout(const promp_manager_t *manager);
 /* 0 in a root process, else the level of the worker that made this manager. */
@@ -92,9 +98,8 @@ PROMP_EXPORT uint32_t promp_manager_level(const promp_manager_t *manager);
 PROMP_EXPORT promp_err_t promp_manager_set_unsent_limit(promp_manager_t *manager, uint64_t bytes);
 
 typedef struct {
-    const char *
-        program; /* worker program; with a slash a path (relative: to the manager's folder), else looked for in
-                                 $PATH */
+    /* worker program; with a slash a path (relative: to the manager's folder), else looked for in $PATH */
+    const char *program;
     const char *const *argv; /* NULL-ended, argv[0] included; NULL: {program} */
     const char *const *env;  /* NULL-ended NAME=value; NULL: the manager's environment */
     const char *folder;      /* working directory; NULL: the manager's */
@@ -103,17 +108,19 @@ typedef struct {
     int time_limit; /* ms from its start until it is ended with WORKER_TIME_LIMIT; 0: none */
 } promp_start_t;
 
-/* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready then: what is sent meanwhile
- * waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors: 12xx, 13xx. */
+/* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready
+ * then: what is sent meanwhile waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors:
+ * 12xx, 13xx. */
 PROMP_EXPORT promp_err_t promp_manager_start(promp_manager_t *manager, const promp_start_t *start,
                                              uint32_t *worker);
-/* count workers at once, in parallel; workers has room for count ids. After a refusal no more are asked for; those that started are
- * the first *started (may be NULL) of workers, the rest is PROMP_WORKER_INVALID. Returns the first error. */
+/* count workers at once, in parallel; workers has room for count ids. After a refusal no more are asked
+ * for; those that started are the first *started (may be NULL) of workers, the rest is
+ * PROMP_WORKER_INVALID. Returns the first error. */
 PROMP_EXPORT promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start_t *start,
                                                   size_t count, uint32_t *workers, size_t *started);
 
-/* No new task for it; it ends after the one it runs, after 1 s it is ended. Returns at once. Unknown id: OK, nothing happens.
- * ALL: each; ANY: the first idle, else the lowest living. */
+/* No new task for it; it ends after the one it runs, after 1 s it is ended. Returns at once. Unknown id:
+ * OK, nothing happens. ALL: each; ANY: the first idle, else the lowest living. */
 PROMP_EXPORT promp_err_t promp_manager_stop(promp_manager_t *manager, uint32_t worker);
 
 typedef enum {
@@ -136,15 +143,16 @@ typedef struct {
     bool result; /* the value it returns comes back */
 } promp_task_spec_t;
 
-/* Gives a task to a worker (ALL: one each; ANY: to the first that is idle and ready, else it waits in the manager for one).
- * *number (may be NULL) is the task's number at its worker, 0 for ANY and ALL. Unknown id or no worker: OK, nothing happens. QUEUE_FULL,
- * VALUE_*, MEMORY. */
+/* Gives a task to a worker (ALL: one each; ANY: to the first that is idle and ready, else it waits in the
+ * manager for one). *number (may be NULL) is the task's number at its worker, 0 for ANY and ALL. Unknown
+ * id or no worker: OK, nothing happens. QUEUE_FULL, VALUE_*, MEMORY. */
 PROMP_EXPORT promp_err_t promp_manager_task(promp_manager_t *manager, uint32_t worker,
                                             const promp_task_spec_t *task, uint64_t *number);
 
-/* Aborts what the worker runs and has waiting, and waits up to timeout ms until it is idle, doing promp_manager_process's work
- * meanwhile; a worker that does not obey in time is ended. 0 ends it at once; negative: it is never ended. ALL (with what waits for
- * ANY); ANY: the lowest busy one. OK; STATE: a signal handler ran, the abort goes on by itself; TIMEOUT: the node did not end it. */
+/* Aborts what the worker runs and has waiting, and waits up to timeout ms until it is idle, doing
+ * promp_manager_process's work meanwhile; a worker that does not obey in time is ended. 0 ends it at once;
+ * negative: it is never ended. ALL (with what waits for ANY); ANY: the lowest busy one. OK; STATE: a
+ * signal handler ran, the abort goes on by itself; TIMEOUT: the node did not end it. */
 PROMP_EXPORT promp_err_t promp_manager_abort(promp_manager_t *manager, uint32_t worker, int timeout);
 /* Likewise, but returns at once. */
 PROMP_EXPORT promp_err_t promp_manager_abort_async(promp_manager_t *manager, uint32_t worker, int timeout);
@@ -152,18 +160,20 @@ PROMP_EXPORT promp_err_t promp_manager_abort_async(promp_manager_t *manager, uin
 typedef struct {
     uint32_t id;     /* 0..PROMP_MESSAGE_MAX; PROMP_MESSAGE_INVALID: none */
     uint32_t worker; /* manager's side: who sent it */
-    uint8_t *data;   /* promp_message_free frees it */
+    uint8_t *data;   /* promp_message_user_free frees it */
     size_t size;
 } promp_message_user_t;
 
-/* OK; NO_WORKER, MESSAGE_ID, QUEUE_FULL, VALUE_SIZE, MEMORY. ALL: each living one (an error when one failed); ANY: one. */
+/* OK; NO_WORKER, MESSAGE_ID, QUEUE_FULL, VALUE_SIZE, MEMORY. ALL: each living one (an error when one
+ * failed); ANY: one. */
 PROMP_EXPORT promp_err_t promp_manager_send(promp_manager_t *manager, uint32_t worker, uint32_t id,
                                             const void *data, size_t size);
 /* The oldest message of a worker (ANY, ALL: of all). False: none, message->id is PROMP_MESSAGE_INVALID. */
 PROMP_EXPORT bool promp_manager_receive(promp_manager_t *manager, uint32_t worker,
                                         promp_message_user_t *message);
 PROMP_EXPORT bool promp_manager_has_message(promp_manager_t *manager, uint32_t worker);
-/* Waits for one; OK, TIMEOUT, NO_WORKER (it died and none is left), STATE (a signal handler ran). Calls no call-back. */
+/* Waits for one; OK, TIMEOUT, NO_WORKER (it died and none is left), STATE (a signal handler ran). Calls no
+ * call-back. */
 PROMP_EXPORT promp_err_t promp_manager_wait_message(promp_manager_t *manager, uint32_t worker, int timeout);
 PROMP_EXPORT void promp_message_user_free(promp_message_user_t *message);
 
@@ -183,7 +193,8 @@ PROMP_EXPORT bool promp_manager_take_result_cbor(promp_manager_t *manager, uint3
                                                  promp_result_t *result);
 PROMP_EXPORT void promp_result_free(promp_result_t *result);
 
-/* Failures of tasks; the death of a worker is the failure of the tasks it had. At most the latest 10,000 are kept. */
+/* Failures of tasks; the death of a worker is the failure of the tasks it had. At most the latest 10,000
+ * are kept. */
 typedef struct {
     uint32_t worker;
     uint64_t task;
@@ -197,10 +208,10 @@ PROMP_EXPORT bool promp_manager_take_error(promp_manager_t *manager, uint32_t wo
                                            promp_failure_t *failure);
 PROMP_EXPORT void promp_failure_free(promp_failure_t *failure);
 
-/* State. ANY: at least one; ALL: every one, and at least one. Busy: it has a task that is not over, as seen after
- * promp_manager_process. */
-PROMP_EXPORT bool
-promp_manager_is_busy(promp_manager_t *manager); /* a worker is busy, or there is something to process */
+/* State. ANY: at least one; ALL: every one, and at least one. Busy: it has a task that is not over, as
+ * seen after promp_manager_process. */
+/* A worker is busy, a task waits for ANY, or there is something to process. */
+PROMP_EXPORT bool promp_manager_is_busy(promp_manager_t *manager);
 PROMP_EXPORT bool promp_manager_worker_alive(promp_manager_t *manager, uint32_t worker);
 PROMP_EXPORT bool promp_manager_worker_busy(promp_manager_t *manager, uint32_t worker);
 PROMP_EXPORT bool promp_manager_worker_ready(promp_manager_t *manager, uint32_t worker);
@@ -219,20 +230,21 @@ typedef struct {
     size_t tail_size;
     uint64_t lost_output; /* bytes of output known to be lost */
 } promp_worker_exit_t;
-/* How a worker ended. False: unknown id, it lives, or what it sent last has not all come. The latest 1,024 are kept; what *end points to
- * is borrowed until the next promp_manager_start or _process. */
+/* How a worker ended. False: unknown id, it lives, or what it sent last has not all come. The latest 1,024
+ * are kept; what *end points to is borrowed until the next promp_manager_start. */
 PROMP_EXPORT bool promp_manager_worker_exit(promp_manager_t *manager, uint32_t worker,
                                             promp_worker_exit_t *end);
 
-/* Output of workers, handed over inside promp_manager_process: one call for each write, in order; under ATOMIC the
- * transformed text. Without a function it is written to this process's stdout and stderr; in a worker it is passed on to the worker's
- * own manager. A dead worker's last words, which only its node could read, come last as NATIVE_STDERR. */
+/* Output of workers, handed over inside promp_manager_process: one call for each write, in order; under
+ * ATOMIC the transformed text. Without a function it is written to this process's stdout and stderr; in a
+ * worker it is passed on to the worker's own manager. A dead worker's last words, which only its node
+ * could read, come last as NATIVE_STDERR. */
 typedef void promp_output_fn(void *arg, uint32_t worker, int stream, const char *text, size_t size);
 PROMP_EXPORT promp_err_t promp_manager_on_output(promp_manager_t *manager, promp_output_fn *fn, void *arg);
 
 /* A wait object mirrors one worker's progress here; any function may be NULL. aborted is asked in
- * promp_manager_process: true starts promp_manager_abort_async with abort_timeout. wait NULL: no more mirroring. The struct
- * is copied. */
+ * promp_manager_process: true starts promp_manager_abort_async with abort_timeout. wait NULL: no more
+ * mirroring. The struct is copied. */
 typedef struct {
     void *arg;
     void (*progress)(void *arg, int value);
@@ -243,14 +255,16 @@ typedef struct {
 PROMP_EXPORT promp_err_t promp_manager_set_wait_object(promp_manager_t *manager, uint32_t worker,
                                                        const promp_wait_object_t *wait);
 
-/* Does what is to be done in this thread: output, wait objects, ends of tasks, as far as it has come when the call begins.
- * Never blocks (the output of a child manager may, as promp_worker_print does). Inside a call-back: does nothing. */
+/* Does what is to be done in this thread: output, wait objects, ends of tasks, as far as it has come when
+ * the call begins. Never blocks (the output of a child manager may, as promp_worker_print does). Inside a
+ * call-back: does nothing. */
 PROMP_EXPORT promp_err_t promp_manager_process(promp_manager_t *manager);
-/* Waits until promp_manager_process has something to do, or a message, result or error came or a worker became ready since the last
- * call of it: OK, TIMEOUT, STATE (a signal handler ran). Call promp_manager_process between two waits. */
+/* Waits until promp_manager_process has something to do, or a message, result or error came or a worker
+ * became ready since the last call of it: OK, TIMEOUT, STATE (a signal handler ran). Call
+ * promp_manager_process between two waits. */
 PROMP_EXPORT promp_err_t promp_manager_wait(promp_manager_t *manager, int timeout);
-/* A descriptor for event loops: readable while promp_manager_wait would return at once (level-triggered). The manager's; do not read
- * or close it. -1 without descriptors. */
+/* A descriptor for event loops: readable while promp_manager_wait would return at once (level-triggered).
+ * The manager's; do not read or close it. -1 without descriptors. */
 PROMP_EXPORT int promp_manager_fd(promp_manager_t *manager);
 
 /* ---------------------------------------------------------------- worker */
@@ -265,18 +279,21 @@ typedef struct {
     promp_task_fn *run;
 } promp_task_def_t;
 
-/* Makes this process a worker: takes over the link that it inherited, runs tasks of the table (ended by {NULL, NULL})
- * until it is stopped, and returns the exit code for main (0; 3 when this process was not started as a worker, said on stderr).
- * Call it first in main, from the main thread, before other threads exist. */
+/* Makes this process a worker: takes over the link that it inherited, runs tasks of the table (ended by
+ * {NULL, NULL}) until it is stopped, and returns the exit code for main (0; 3 when this process was not
+ * started as a worker, said on stderr). Call it first in main, from the main thread, before other threads
+ * exist. */
 PROMP_EXPORT int promp_worker_run(const promp_task_def_t *tasks);
 
-/* The same in parts, for hosts with a loop of their own. open: NULL when this is no worker process (NOT_A_WORKER) or the
- * link fails. next: waits up to timeout for a task; OK and *task, TIMEOUT, CLOSED (stopped: leave), STATE (a signal
- * handler ran). The task is over with promp_task_finish, which frees it. close: sends what is queued (up to the lease), ends the link. */
+/* The same in parts, for hosts with a loop of their own. open: NULL when this is no worker process
+ * (NOT_A_WORKER) or the link fails. next: waits up to timeout for a task; OK and *task, TIMEOUT, CLOSED
+ * (stopped: leave), STATE (a signal handler ran). The task is over with promp_task_finish, which frees it.
+ * close: sends what is queued (up to the lease), ends the link. */
 PROMP_EXPORT promp_worker_t *promp_worker_open(promp_error_t *error);
 PROMP_EXPORT promp_err_t promp_worker_next(promp_worker_t *worker, int timeout, promp_task_t **task);
 PROMP_EXPORT void promp_worker_close(promp_worker_t **worker);
-/* Tells the manager that tasks are taken from now on; promp_worker_next does it when it was not called before. */
+/* Tells the manager that tasks are taken from now on; promp_worker_next does it when it was not called
+ * before. */
 PROMP_EXPORT promp_err_t promp_worker_ready(promp_worker_t *worker);
 
 /* Any thread from here on, unless said otherwise. */
@@ -292,9 +309,10 @@ PROMP_EXPORT const uint8_t *promp_worker_extra(const promp_worker_t *worker, siz
 /* The node's address as the worker reaches it: "ipc://PATH" on one host. */
 PROMP_EXPORT const char *promp_worker_address(const promp_worker_t *worker);
 
-/* One record of output; size 0: nothing. Not shown when the manager did not ask for output (then only the last 64 KiB are kept for
- * the exit record, and it never waits). Waits while the queue is full because the manager takes nothing; then, nothing sent:
- * CLOSED (stop), TASK_ABORTED, STATE (a signal handler ran: call again). Also ARGUMENT, VALUE_SIZE, MEMORY. */
+/* One record of output; size 0: nothing. Not shown when the manager did not ask for output (then only the
+ * last 64 KiB are kept for the exit record, and it never waits). Waits while the queue is full because the
+ * manager takes nothing; then, nothing sent: CLOSED (stop), TASK_ABORTED, STATE (a signal handler ran:
+ * call again). Also ARGUMENT, VALUE_SIZE, MEMORY. */
 PROMP_EXPORT promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *text,
                                             size_t size);
 PROMP_EXPORT promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *data,
@@ -306,10 +324,11 @@ PROMP_EXPORT promp_err_t promp_worker_wait_message(promp_worker_t *worker, int t
 PROMP_EXPORT promp_err_t promp_worker_progress(promp_worker_t *worker, int value);
 PROMP_EXPORT promp_err_t promp_worker_text(promp_worker_t *worker, const char *text);
 
-/* For hosts that embed a language: called by the driving thread when an abort of the running task is at T/2 and the task
- * has not looked at the flag since, i.e. called promp_worker_aborted or promp_task_aborted (interrupt it, e.g. pthread_kill of the main
- * thread). The library's lock is held, so the task does not end meanwhile: no promp_* call in it, no waiting. NULL: nothing happens
- * at T/2 (native workers). */
+/* For hosts that embed a language: called by the driving thread when an abort of the running task is at
+ * T/2 and the task has not looked at the flag since, i.e. called promp_worker_aborted or
+ * promp_task_aborted (interrupt it, e.g. pthread_kill of the main thread). The library's lock is held, so
+ * the task does not end meanwhile: no promp_* call in it, no waiting. NULL: nothing happens at T/2 (native
+ * workers). */
 PROMP_EXPORT promp_err_t promp_worker_on_interrupt(promp_worker_t *worker,
                                                    void (*fn)(void *arg, uint64_t task), void *arg);
 

@@ -1,7 +1,8 @@
-/* nested - workers that are managers themselves: each level starts the next one below it and waits for its answer.
+/* nested - workers that are managers themselves: each level starts the next one below it and waits for its
+ * answer.
  *
- * What any of them prints goes up from manager to manager, and only the root process writes it. When the root is
- * killed, all levels end with it.
+ * What any of them prints goes up from manager to manager, and only the root process writes it. When the
+ * root is killed, all levels end with it.
  *
  *   nested [DEPTH]     default 5
  */
@@ -14,7 +15,8 @@
 
 #define MOST 32
 
-/* Starts one worker below manager, lets it descend to depth, and returns the sum that comes back; -1 on failure. */
+/* Starts one worker below manager, lets it descend to depth, and returns the sum that comes back; -1 on
+ * failure. */
 static int64_t ask_below(promp_manager_t *manager, int64_t depth)
 {
     const char *argv[] = {"nested", "--worker", NULL};

@@ -1,5 +1,5 @@
-/* survey - hashes and classifies the files of folders with a crew of native workers (survey-worker), and reports what
- * there is: kinds, sizes, files with the same content, and what could not be examined. */
+/* survey - hashes and classifies the files of folders with a crew of native workers (survey-worker), and
+ * reports what there is: kinds, sizes, files with the same content, and what could not be examined. */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>

@@ -114,7 +114,8 @@ static batch_t *take_batch(member_t *member, uint64_t task)
     return NULL;
 }
 
-/* What the worker still has is tried again: suspicious is the first one, when the worker itself was given up. */
+/* What the worker still has is tried again: suspicious is the first one, when the worker itself was given
+ * up. */
 static void empty(crew_t *crew, member_t *member, const char *why)
 {
     while (member->batches) {

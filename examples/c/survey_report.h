@@ -1,4 +1,5 @@
-/* survey_report.h - what a survey found: per kind, which files are the same, and which could not be examined. */
+/* survey_report.h - what a survey found: per kind, which files are the same, and which could not be
+ * examined. */
 #ifndef SURVEY_REPORT_H
 #define SURVEY_REPORT_H
 
@@ -15,7 +16,8 @@ typedef struct survey_report survey_report_t;
 survey_report_t *survey_report_new(void); /* NULL without memory */
 void survey_report_free(survey_report_t **report);
 
-/* A file of size bytes. Its path is copied; hash may be NULL: it has no content of its own. False without memory. */
+/* A file of size bytes. Its path is copied; hash may be NULL: it has no content of its own. False without
+ * memory. */
 bool survey_report_add(survey_report_t *report, const survey_file_t *file, const char *kind, uint64_t size,
                        const uint8_t *hash);
 /* A file that could not be examined, and why. */

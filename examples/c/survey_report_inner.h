@@ -23,7 +23,8 @@ typedef struct {
     uint64_t largest_size;
 } survey_kind_sum_t;
 
-/* Files of the same content: entries from first on, in the sorted array; hard links are among them and do not count. */
+/* Files of the same content: entries from first on, in the sorted array; hard links are among them and do
+ * not count. */
 typedef struct {
     const survey_entry_t *first;
     size_t entries, count;

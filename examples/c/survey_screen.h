@@ -1,5 +1,5 @@
-/* survey_screen.h - how far a survey is: on a terminal one line per worker that is drawn again and again, elsewhere a
- * plain line every few seconds. Writes to stderr. */
+/* survey_screen.h - how far a survey is: on a terminal one line per worker that is drawn again and again,
+ * elsewhere a plain line every few seconds. Writes to stderr. */
 #ifndef SURVEY_SCREEN_H
 #define SURVEY_SCREEN_H
 

@@ -1,4 +1,5 @@
-/* survey_walk.h - the files below some folders, one after the other. Symbolic links below them are not followed. */
+/* survey_walk.h - the files below some folders, one after the other. Symbolic links below them are not
+ * followed. */
 #ifndef SURVEY_WALK_H
 #define SURVEY_WALK_H
 
