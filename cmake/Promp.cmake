@@ -62,6 +62,10 @@ function(promp_test source)
     set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 300)
 endfunction()
 
+if(PROMP_FUZZ)
+    add_custom_target(fuzz) # libpromp itself cannot be linked with clang's static runtime: the fuzz programs only
+endif()
+
 # promp_fuzz(x_fuzz.c USES ...): with PROMP_FUZZ a libFuzzer program; else a test that runs its seeds, which are in fuzz/x/
 # beside it, and mutations of them.
 function(promp_fuzz source)
@@ -69,6 +73,7 @@ function(promp_fuzz source)
     get_filename_component(file ${source} NAME_WE)
     if(PROMP_FUZZ)
         add_executable(${file} ${source})
+        add_dependencies(fuzz ${file})
         set_target_properties(${file} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
         target_link_options(${file} PRIVATE -fsanitize=fuzzer)
         target_link_libraries(${file} PRIVATE ${arg_USES})
