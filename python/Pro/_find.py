@@ -1,9 +1,7 @@
 """Where the programs of promp are, and how a worker runs the interpreter of this process."""
 
 import os
-import subprocess
 import sys
-import sysconfig
 
 PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -27,6 +25,8 @@ def program(name: str) -> "str | None":
 
 def shared_library() -> "str | None":
     """Returns the path of this interpreter's libpython, None when it is a static one."""
+    import sysconfig
+
     name = sysconfig.get_config_var("INSTSONAME")
     folder = sysconfig.get_config_var("LIBDIR")
     multiarch = sysconfig.get_config_var("MULTIARCH") or ""
@@ -40,6 +40,8 @@ def shared_library() -> "str | None":
 
 def worker_command(other: "str | None" = None) -> "tuple[str, list[str]]":
     """Returns program and arguments of a worker that runs the same Python as this process, or the interpreter `other`."""
+    import subprocess  # here, for workers need it only when they are managers
+
     # The standard library's own multiprocessing hands the interpreter's options on with the same function.
     tail = [*subprocess._args_from_interpreter_flags(), "-c", BOOT, PACKAGE_ROOT]
     executable = other or sys.executable or "python3"

@@ -1,8 +1,6 @@
 """What a worker is started with: program, arguments, environment, and what it asks of its node."""
 
 import os
-import re
-import shutil
 import sys
 
 from . import _find, _promp
@@ -75,6 +73,9 @@ def _interpreter(python):
     name = os.fspath(python)
     if not isinstance(name, str):
         raise TypeError("python is a version or a path, a str")
+    import re
+    import shutil
+
     version = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", name)
     if version:
         pair = tuple(map(int, version.groups()[:2]))
@@ -91,6 +92,8 @@ def _interpreter(python):
 
 def _own_library(path):
     """True for a folder of this interpreter's library: one of another version would break over it."""
+    import re
+
     return re.search(r"/python3(\.?\d+)?(\.zip|/|$)", path) is not None
 
 

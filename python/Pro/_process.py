@@ -1,6 +1,5 @@
 """This process: is it a worker, which one, at which level."""
 
-from . import _zmq
 from ._message import ProMPMessage, checked
 from ._wait import WorkerWait
 from .Core import NTIWait
@@ -204,4 +203,6 @@ def proZMQContext() -> int:
     Raises: ProMPError where there is no libzmq, MemoryError.
     Reference: proZMQContext.
     """
+    from . import _zmq
+
     return _zmq.context()

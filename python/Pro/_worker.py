@@ -1,14 +1,14 @@
 """The main loop of a Python worker: takes tasks, runs them in the main thread, sends what they return."""
 
+import _signal as signal  # `signal` makes enums of the numbers, a tenth of the time until a worker is ready
 import atexit
 import builtins
 import io
 import os
-import signal
 import sys
 import types
 
-from . import _manager, _process, _promp
+from . import _process, _promp
 
 _CODE_CACHE = 64  # compiled scripts that are kept, so that a call repeated is not compiled again
 _OUTCOME_DONE, _OUTCOME_FAILED, _OUTCOME_ABORTED = range(3)
@@ -183,10 +183,8 @@ def main():
     sys.stdout, sys.stderr = core.output(1), core.output(2)
     io.TextIOBase.register(type(sys.stdout))
     io.RawIOBase.register(type(sys.stdout.buffer))
-    # Registered first, called last: threads and exit handlers of the tasks still have an output then.
-    atexit.unregister(_manager.close_managers)
+    # Registered first, called last: threads, exit handlers of the tasks and their managers still have an output then.
     atexit.register(core.close)
-    atexit.register(_manager.close_managers)
     interrupts = _Interrupts(core)
     signal.signal(signal.SIGINT, interrupts)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
