@@ -176,6 +176,7 @@ uint32_t rig_start(rig_t *rig, uint32_t options, bool ready)
     promp_manager_core_start_t start = {.session = w->key,
                                         .options = options,
                                         .timeout = 2000,
+                                        .time_limit = rig->time_limit,
                                         .program = "/bin/worker",
                                         .folder = "/",
                                         .argv = promp_slice("worker", 7)};

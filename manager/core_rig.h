@@ -32,6 +32,7 @@ typedef struct {
     bool up;
     promp_err_t refuse; /* START is refused with this */
     bool mute;          /* START is not answered */
+    int time_limit;     /* of workers started from now on, ms; 0: none */
     bool hold;          /* what workers send does not reach the manager */
     uint64_t room;      /* of the link */
     size_t count;

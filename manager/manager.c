@@ -66,46 +66,6 @@ int64_t promp_manager_deadline(int timeout)
     return timeout < 0 ? PROMP_NEVER : promp_clock_ms() + timeout;
 }
 
-/* --- the port: the core's, and the descriptor shows what came --- */
-
-static void port_path(void *self, bool up, bool lost, const promp_id_t *node, int64_t now)
-{
-    promp_manager_t *manager = self;
-    promp_manager_core_ops.path(manager->core, up, lost, node, now);
-    promp_manager_signal(manager);
-}
-
-static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine, int64_t now)
-{
-    promp_manager_t *manager = self;
-    promp_err_t err = promp_manager_core_ops.frame(manager->core, frame, mine, now);
-    promp_manager_signal(manager);
-    return err;
-}
-
-static bool port_next(void *self, promp_out_t *out, uint64_t room, int64_t now)
-{
-    promp_manager_t *manager = self;
-    return promp_manager_core_ops.next(manager->core, out, room, now);
-}
-
-static int64_t port_tick(void *self, int64_t now)
-{
-    promp_manager_t *manager = self;
-    int64_t next = promp_manager_core_ops.tick(manager->core, now);
-    promp_manager_signal(manager);
-    return next;
-}
-
-static uint32_t port_lease(void *self)
-{
-    promp_manager_t *manager = self;
-    return promp_manager_core_ops.lease(manager->core);
-}
-
-const promp_port_ops_t promp_manager_port_ops = {
-    .path = port_path, .frame = port_frame, .next = port_next, .tick = port_tick, .lease = port_lease};
-
 /* --- making --- */
 
 /* Tells a child made by fork from the manager's process, at no cost per call. */

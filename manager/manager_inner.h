@@ -5,7 +5,8 @@
  * manager_place.c    what a start needs to know of this process: program, environment, folder, mask
  * manager_task.c     tasks, results, failures
  * manager_message.c  users' messages
- * manager_process.c  output, wait objects, waiting, the descriptor
+ * manager_port.c     the core's port, the descriptor
+ * manager_process.c  output, wait objects, waiting
  * manager_abort.c    aborts
  * manager_state.c    predicates
  */
@@ -67,6 +68,8 @@ int64_t promp_manager_deadline(int timeout);
 promp_err_t promp_manager_connect(promp_manager_t *manager);
 /* promp_manager_process without asking who calls. Not under the lock. */
 void promp_manager_process_all(promp_manager_t *manager);
+/* promp_manager_process has something to do, or something came since; for promp_hub_wait. Under the lock. */
+bool promp_manager_news(void *manager);
 /* Sets or clears the descriptor. Under the lock. */
 void promp_manager_signal(promp_manager_t *manager);
 

@@ -2,45 +2,10 @@
  * for it. */
 #include "manager_inner.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #define BATCH 64
-
-/* --- the descriptor --- */
-
-static bool has_news(void *arg)
-{
-    const promp_manager_t *manager = arg;
-    return promp_manager_core_pending(manager->core) || promp_manager_core_fresh(manager->core);
-}
-
-void promp_manager_signal(promp_manager_t *manager)
-{
-    eventfd_t count;
-    if (manager->fd < 0 || has_news(manager) == manager->signalled)
-        return;
-    manager->signalled = !manager->signalled;
-    if (manager->signalled)
-        (void)eventfd_write(manager->fd, 1);
-    else
-        (void)eventfd_read(manager->fd, &count);
-}
-
-int promp_manager_fd(promp_manager_t *manager)
-{
-    if (promp_manager_enter(manager))
-        return -1;
-    int system = 0;
-    if (manager->fd < 0 && (manager->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-        system = errno;
-    promp_manager_leave(manager);
-    if (system)
-        promp_manager_fail(manager, promp_error_from_errno(system), system, "eventfd");
-    return manager->fd;
-}
 
 /* --- output --- */
 
@@ -173,7 +138,7 @@ promp_err_t promp_manager_wait(promp_manager_t *manager, int timeout)
     promp_err_t err = promp_manager_enter(manager);
     if (err)
         return err;
-    err = promp_hub_wait(manager->hub, has_news, manager, promp_manager_deadline(timeout));
+    err = promp_hub_wait(manager->hub, promp_manager_news, manager, promp_manager_deadline(timeout));
     promp_manager_leave(manager);
     return err;
 }

@@ -1,0 +1,78 @@
+/* manager_port.c - what the hub tells goes to the core, and the descriptor shows what came. */
+#include "manager_inner.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+
+/* --- the descriptor --- */
+
+bool promp_manager_news(void *arg)
+{
+    const promp_manager_t *manager = arg;
+    return promp_manager_core_pending(manager->core) || promp_manager_core_fresh(manager->core);
+}
+
+void promp_manager_signal(promp_manager_t *manager)
+{
+    eventfd_t count;
+    if (manager->fd < 0 || promp_manager_news(manager) == manager->signalled)
+        return;
+    manager->signalled = !manager->signalled;
+    if (manager->signalled)
+        (void)eventfd_write(manager->fd, 1);
+    else
+        (void)eventfd_read(manager->fd, &count);
+}
+
+int promp_manager_fd(promp_manager_t *manager)
+{
+    if (promp_manager_enter(manager))
+        return -1;
+    int system = 0;
+    if (manager->fd < 0 && (manager->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        system = errno;
+    promp_manager_leave(manager);
+    if (system)
+        promp_manager_fail(manager, promp_error_from_errno(system), system, "eventfd");
+    return manager->fd;
+}
+
+/* --- the port --- */
+
+static void port_path(void *self, bool up, bool lost, const promp_id_t *node, int64_t now)
+{
+    promp_manager_t *manager = self;
+    promp_manager_core_ops.path(manager->core, up, lost, node, now);
+    promp_manager_signal(manager);
+}
+
+static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine, int64_t now)
+{
+    promp_manager_t *manager = self;
+    promp_err_t err = promp_manager_core_ops.frame(manager->core, frame, mine, now);
+    promp_manager_signal(manager);
+    return err;
+}
+
+static bool port_next(void *self, promp_out_t *out, uint64_t room, int64_t now)
+{
+    promp_manager_t *manager = self;
+    return promp_manager_core_ops.next(manager->core, out, room, now);
+}
+
+static int64_t port_tick(void *self, int64_t now)
+{
+    promp_manager_t *manager = self;
+    int64_t next = promp_manager_core_ops.tick(manager->core, now);
+    promp_manager_signal(manager);
+    return next;
+}
+
+static uint32_t port_lease(void *self)
+{
+    promp_manager_t *manager = self;
+    return promp_manager_core_ops.lease(manager->core);
+}
+
+const promp_port_ops_t promp_manager_port_ops = {
+    .path = port_path, .frame = port_frame, .next = port_next, .tick = port_tick, .lease = port_lease};
