@@ -72,7 +72,7 @@ void promp_agent_core_refuse(promp_agent_core_t *core, promp_agent_link_t *link,
     promp_agent_table_link_close(core, link);
     if (!s)
         return;
-    promp_agent_life_slay(core, s, PROMP_ERR_WORKER_PROTOCOL, now);
+    promp_agent_life_slay(core, s, PROMP_ERR_WORKER_PROTOCOL);
     promp_agent_life_ended(core, s, now);
 }
 
@@ -152,7 +152,7 @@ static promp_err_t on_link(promp_agent_core_t *core, promp_agent_link_t *link, c
     case PROMP_TYPE_BYE:
         while ((node = promp_list_first(&link->managed)))
             promp_agent_life_abandon(core, PROMP_CONTAINER(node, promp_agent_session_t, managed),
-                                     PROMP_ERR_WORKER_MANAGER_GONE, now);
+                                     PROMP_ERR_WORKER_MANAGER_GONE);
         if (!link->session)
             promp_agent_table_link_close(core, link);
         return PROMP_OK;
@@ -195,7 +195,7 @@ static promp_err_t on_node(promp_agent_core_t *core, promp_agent_link_t *link, c
         }
         if (promp_agent_table_free_for(s, link, now))
             promp_agent_table_bind(core, s, link);
-        promp_agent_life_slay(core, s, (promp_err_t)m.kill.cause, now);
+        promp_agent_life_slay(core, s, (promp_err_t)m.kill.cause);
         if (s->state == PROMP_AGENT_ENDED)
             promp_agent_life_tell(core, s, now);
         return PROMP_OK;
@@ -274,7 +274,7 @@ void promp_agent_core_owner_died(promp_agent_core_t *core, uint32_t number, int6
     }
     while ((node = promp_list_first(&owner->sessions)))
         promp_agent_life_abandon(core, PROMP_CONTAINER(node, promp_agent_session_t, owned),
-                                 PROMP_ERR_WORKER_MANAGER_GONE, now);
+                                 PROMP_ERR_WORKER_MANAGER_GONE);
     owner->links--;
     promp_agent_table_owner_release(core, owner);
     promp_agent_core_due(core, now);

@@ -47,7 +47,7 @@ static void roster_end(promp_agent_core_t *core, int64_t now)
         if (s->exited)
             promp_agent_life_ended(core, s, now);
         else if (!s->owner && !s->parent)
-            promp_agent_life_slay(core, s, PROMP_ERR_WORKER_MANAGER_GONE, now);
+            promp_agent_life_slay(core, s, PROMP_ERR_WORKER_MANAGER_GONE);
         else if (s->state == PROMP_AGENT_RUNNING && !PROMP_MUTANT(10))
             promp_agent_life_relink(core, s, now);
     }
@@ -189,7 +189,7 @@ void promp_agent_core_stop(promp_agent_core_t *core, int64_t now)
         promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
 
         if (s)
-            promp_agent_life_slay(core, s, PROMP_ERR_WORKER_NODE_LOST, now);
+            promp_agent_life_slay(core, s, PROMP_ERR_WORKER_NODE_LOST);
     }
     promp_agent_core_due(core, now);
 }

@@ -204,12 +204,11 @@ static void slay_one(promp_agent_core_t *core, promp_agent_session_t *s, promp_e
     effect->pid = s->pid;
 }
 
-void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause, int64_t now)
+void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause)
 {
     promp_list_t *todo = &core->todo;
     promp_node_t *node;
 
-    (void)now;
     promp_list_append(todo, &s->todo);
     while ((node = promp_list_first(todo))) {
         promp_agent_session_t *x = PROMP_CONTAINER(node, promp_agent_session_t, todo);
@@ -227,11 +226,10 @@ void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, p
     }
 }
 
-void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause,
-                              int64_t now)
+void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause)
 {
     promp_agent_table_disown(core, s);
-    promp_agent_life_slay(core, s, cause, now);
+    promp_agent_life_slay(core, s, cause);
 }
 
 void promp_agent_life_exited(promp_agent_core_t *core, promp_agent_session_t *s,
@@ -253,7 +251,7 @@ void promp_agent_life_exited(promp_agent_core_t *core, promp_agent_session_t *s,
     promp_gone_text(&s->gone, s->lease, s->text, sizeof s->text);
     s->gone.text = promp_slice_str(s->text);
     s->state = PROMP_AGENT_DYING;
-    promp_agent_life_slay(core, s, PROMP_OK, now); /* what is below it */
+    promp_agent_life_slay(core, s, PROMP_OK); /* what is below it */
     s->due = now + DRAIN;
     promp_agent_core_due(core, s->due);
     promp_agent_life_ended(core, s, now);

@@ -152,11 +152,9 @@ void promp_agent_life_spawned(promp_agent_core_t *core, promp_agent_session_t *s
 void promp_agent_life_failed(promp_agent_core_t *core, promp_agent_session_t *s,
                              const promp_msg_spawn_failed_t *failed, int64_t now);
 /* Ends the process tree of s and of all sessions below it. */
-void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause,
-                           int64_t now);
+void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause);
 /* Nobody is there any more who would want to know how s ends. */
-void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause,
-                              int64_t now);
+void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause);
 void promp_agent_life_exited(promp_agent_core_t *core, promp_agent_session_t *s,
                              const promp_msg_exited_t *exited, int64_t now);
 /* Tells GONE, where EXITED has come and the link is drained (or may not be waited for any longer). */

@@ -54,11 +54,11 @@ static int64_t worker_deadline(const promp_agent_session_t *s)
 static void tick_running(promp_agent_core_t *core, promp_agent_session_t *s, int64_t now)
 {
     if (now >= manager_deadline(s)) {
-        promp_agent_life_slay(core, s, PROMP_ERR_WORKER_LEASE, now);
+        promp_agent_life_slay(core, s, PROMP_ERR_WORKER_LEASE);
         return;
     }
     if (s->state == PROMP_AGENT_RUNNING && now >= worker_deadline(s)) {
-        promp_agent_life_slay(core, s, PROMP_ERR_WORKER_UNRESPONSIVE, now);
+        promp_agent_life_slay(core, s, PROMP_ERR_WORKER_UNRESPONSIVE);
         return;
     }
     if (now >= s->due)
