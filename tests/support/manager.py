@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.parse
 
+from . import proc
 from .build import ERR, ERROR_NAMES, TM, TW, scaled
 from .values import from_words, words
 
@@ -186,8 +187,9 @@ class Manager:
 
     def leave(self):
         """Tells it to end; quit waits for that."""
-        if self.process_.poll() is None:
-            self.process_.send_signal(signal.SIGCONT)
+        found = proc.find(self.pid)
+        if found and found.state == "T":  # else no SIGCONT: a leak check at the end of a program would lose its SIGSTOP
+            proc.kill(self.pid, signal.SIGCONT)
         if not self.process_.stdin.closed:
             try:
                 self.process_.stdin.close()
