@@ -119,7 +119,6 @@ static void attached_at(promp_agent_session_t *s, const promp_frame_t *frame,
     s->end[PROMP_LANE_MESSAGES] = attach->recv1;
     s->end[PROMP_LANE_OUTPUT] = attach->recv2;
     s->end[PROMP_LANE_BULK] = attach->recv3;
-    s->ends = true;
 }
 
 static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
@@ -174,6 +173,10 @@ promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link
         return from_manager(core, link, s, frame, &m, now);
     if (!s->manager || s->manager->state != PROMP_AGENT_LINK_UP)
         return no_route(core, link, frame, now);
+    /* Only now is it certain that what the worker had sent before is sent again: after a restart of ours the manager's
+     * ATTACH alone says nothing about that. */
+    if (m.type == PROMP_TYPE_ATTACHED && frame->epoch == s->epoch)
+        s->ends = true;
     forward(core, s->manager, frame, overtakes(frame), 0, now);
     return PROMP_OK;
 }
