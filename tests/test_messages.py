@@ -179,6 +179,7 @@ def test_unsent_limit(worker):
     m.until("idle")
 
 
+@pytest.mark.plain
 def test_too_large(worker):
     """A message above the limit on values is refused by number, and nothing else happens."""
     m, w = worker
