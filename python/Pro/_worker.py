@@ -144,7 +144,7 @@ def _one(task, core, interrupts, cache):
             _run(task, parts, cache, core)
         finally:
             interrupts.current = 0
-        return _OUTCOME_ABORTED if task.aborted() else _OUTCOME_DONE
+        return _OUTCOME_DONE  # also when it was asked to end meanwhile: what it returned counts
     except SystemExit as error:
         interrupts.current = 0
         core.print(2, _exit_text(error))
@@ -154,7 +154,7 @@ def _one(task, core, interrupts, cache):
         if isinstance(error, KeyboardInterrupt) and task.aborted():
             return _OUTCOME_ABORTED
         _report(task, core, error, code)
-        return _OUTCOME_ABORTED if task.aborted() else _OUTCOME_FAILED
+        return _OUTCOME_ABORTED if task.aborted() and not core.stopped() else _OUTCOME_FAILED
 
 
 def _serve(core, interrupts):

@@ -70,6 +70,25 @@ static PyObject *new_arg(promp_pymanager_t *self, PyObject *mirror)
     return capsule;
 }
 
+/* The capsule of a worker, kept by the manager: one for its whole life, because a call-back that uses it may be what leads
+ * here. A new reference. */
+static PyObject *capsule_of(promp_pymanager_t *self, PyObject *worker, PyObject *mirror)
+{
+    PyObject *capsule = PyDict_GetItemWithError(self->waits, worker);
+    if (capsule) {
+        wait_arg_t *arg = PyCapsule_GetPointer(capsule, NULL);
+        PyObject *before = arg->mirror;
+        arg->mirror = Py_NewRef(mirror);
+        Py_XDECREF(before);
+        return Py_NewRef(capsule);
+    }
+    if (PyErr_Occurred() || !(capsule = new_arg(self, mirror)))
+        return NULL;
+    if (PyDict_SetItem(self->waits, worker, capsule) < 0)
+        Py_CLEAR(capsule);
+    return capsule;
+}
+
 /* set_wait(worker, mirror, abort_timeout); an unknown worker is nobody's wait object. */
 PyObject *promp_pymanager_set_wait(promp_pymanager_t *self, PyObject *args)
 {
@@ -82,7 +101,7 @@ PyObject *promp_pymanager_set_wait(promp_pymanager_t *self, PyObject *args)
         return NULL;
     if (!self->waits && !(self->waits = PyDict_New()))
         return NULL;
-    if (!(key = PyLong_FromUnsignedLong(worker)) || !(capsule = new_arg(self, mirror)))
+    if (!(key = PyLong_FromUnsignedLong(worker)) || !(capsule = capsule_of(self, key, mirror)))
         goto out;
     promp_wait_object_t wait = {.arg = PyCapsule_GetPointer(capsule, NULL),
                                 .progress = on_progress,
@@ -90,15 +109,10 @@ PyObject *promp_pymanager_set_wait(promp_pymanager_t *self, PyObject *args)
                                 .aborted = on_aborted,
                                 .abort_timeout = timeout};
     promp_err_t error = promp_manager_set_wait_object(manager, worker, &wait);
-    if (error == PROMP_ERR_NO_WORKER)
-        result = Py_NewRef(Py_None);
-    else if (error)
-        promp_pymanager_raise(self, error);
-    else if (PyDict_SetItem(self->waits, key, capsule) ==
-             0) /* frees the one before, which is out of use now */
+    if (error == PROMP_OK || error == PROMP_ERR_NO_WORKER)
         result = Py_NewRef(Py_None);
     else
-        promp_manager_set_wait_object(manager, worker, NULL);
+        promp_pymanager_raise(self, error);
 out:
     Py_XDECREF(key);
     Py_XDECREF(capsule);

@@ -415,3 +415,34 @@ m.processMessages()
 assert not select.select([m.fileno()], [], [], 0)[0]
 print("ok")
 """) == "from the worker\nok\n"
+
+
+def test_a_wait_object_that_sets_itself_up_anew(run):
+    """A call-back that replaces its own wait object is not called into freed memory."""
+    assert run(LOOP + """
+class W(NTSimpleWait):
+    def msg(self, text): mirrors.append(m.createWaitObject(w, self)); mirrors[-1].setAbortTimeout(500)
+    def progress(self, i): seen.append(i)
+mirrors, seen = [], []
+m, (w,) = started()
+wo = W()
+mirrors.append(m.createWaitObject(w, wo))
+m.evalPythonCode(w, "from Pro.MP import *; o = proWorkerObject().waitObject()\\nfor i in range(200): o.msg(str(i)); o.progress(i)")
+loop(m)
+assert seen[-1] == 199
+print("ok")
+""", env={"PYTHONMALLOC": "debug"}) == "ok\n"
+
+
+def test_a_stopped_worker_delivers_what_its_task_returns(run):
+    """stopWorker lets the running task end, and its result arrives (A6)."""
+    assert run(LOOP + """
+m, (w,) = started()
+m.evalPythonFunction(w, "import time\\ndef f(): print('runs'); time.sleep(0.3); return 42", "f", [], True)
+m.wait(); m.processMessages()
+m.stopWorker(w)
+loop(m)
+while m.isWorkerAlive(w): m.wait(100); m.processMessages()
+assert m.takeResult(w) == 42
+print("ok")
+""") == "runs\nok\n"
