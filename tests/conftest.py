@@ -3,6 +3,7 @@ own, and at its end nothing of it may be left: no process, no zombie, no report 
 
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -21,6 +22,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "idle_ms(ms): how long the node of this test stays without managers")
     config.addinivalue_line("markers", "plain: makes no sense with a sanitizer (address space limits, CPU time)")
     proc.become_subreaper()
+    # Started in the background, we would hand on an ignored SIGINT, and Ctrl-C could not be tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
