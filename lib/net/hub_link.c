@@ -12,7 +12,10 @@ static const promp_id_t no_session;
 
 int64_t promp_hub_patience(const promp_hub_t *hub)
 {
-    return hub->lease ? (int64_t)hub->lease : PROMP_TIME_NO_LEASE;
+    if (hub->lease)
+        return hub->lease;
+    /* A worker learns its lease from its manager, later than its node: it may be as small as they come. */
+    return hub->worker ? PROMP_TIMEOUT_MIN : PROMP_TIME_NO_LEASE;
 }
 
 /* So long nothing may be heard. A worker outlives even the node's death for its longest lease: the lifeline
