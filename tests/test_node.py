@@ -480,6 +480,25 @@ def test_worker_frozen(world):
     assert end["cause"] == "WORKER_UNRESPONSIVE"
 
 
+def test_worker_that_waits_to_be_set_up(world):
+    """A worker whose manager lives but does not speak to it yet is not taken for a frozen one."""
+    from support.wire import Client, message, start_message
+    world.node()
+    c = Client(world.socket())
+    c.welcome()
+    session = os.urandom(16)
+    c.send(start_message(session, TW, lease=600, env=[f"{k}={v}" for k, v in world.environment.items()]))
+    pid = c.expect("STARTED")["pid"]
+    end = time.monotonic() + 1.5  # more than two leases
+    while time.monotonic() < end:
+        c.send(message("BEAT", lease_ms=600))
+        time.sleep(0.05)
+    assert proc.alive(pid)
+    c.send(message("BYE"))
+    world.wait_gone([pid], 2)
+    c.close()
+
+
 def test_short_freeze_is_forgiven(world):
     """A manager or worker frozen for half its time-out goes on as if nothing had been."""
     m = world.manager()
