@@ -208,9 +208,11 @@ static int64_t on_tick(void *arg, int64_t now)
     return core->wanted;
 }
 
+/* None before SETUP: what we wait by ourselves until then is not what the manager has asked the node for. */
 static uint32_t on_lease(void *arg)
 {
-    return ((promp_worker_core_t *)arg)->setup.timeout;
+    const promp_worker_setup_t *setup = promp_worker_core_setup(arg);
+    return setup ? setup->timeout : 0;
 }
 
 const promp_port_ops_t promp_worker_core_ops = {on_path, on_frame, on_next, on_tick, on_lease};
