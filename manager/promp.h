@@ -288,10 +288,13 @@ PROMP_EXPORT int promp_worker_run(const promp_task_def_t *tasks);
 /* The same in parts, for hosts with a loop of their own. open: NULL when this is no worker process
  * (NOT_A_WORKER) or the link fails. next: waits up to timeout for a task; OK and *task, TIMEOUT, CLOSED
  * (stopped: leave), STATE (a signal handler ran). The task is over with promp_task_finish, which frees it.
- * close: sends what is queued (up to the lease), ends the link. */
+ * close: sends what is queued (up to the lease), ends the link; no other call may be under way. flush: what
+ * close does before it frees anything, for a process that ends while other threads are still in calls; the
+ * worker is left to the end of the process. */
 PROMP_EXPORT promp_worker_t *promp_worker_open(promp_error_t *error);
 PROMP_EXPORT promp_err_t promp_worker_next(promp_worker_t *worker, int timeout, promp_task_t **task);
 PROMP_EXPORT void promp_worker_close(promp_worker_t **worker);
+PROMP_EXPORT promp_err_t promp_worker_flush(promp_worker_t *worker); /* OK, FORKED */
 /* Tells the manager that tasks are taken from now on; promp_worker_next does it when it was not called
  * before. */
 PROMP_EXPORT promp_err_t promp_worker_ready(promp_worker_t *worker);

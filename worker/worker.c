@@ -137,16 +137,10 @@ static bool is_settled(void *arg)
     return promp_worker_core_settled(worker->core) || (state && state != PROMP_ERR_CLOSED);
 }
 
-void promp_worker_close(promp_worker_t **worker_p)
+promp_err_t promp_worker_flush(promp_worker_t *worker)
 {
-    promp_worker_t *worker = *worker_p;
-    if (!worker)
-        return;
-    *worker_p = NULL;
-    if (promp_worker_forked(worker)) { /* nothing of it is ours but the descriptors */
-        promp_hub_abandon(&worker->hub);
-        return;
-    }
+    if (promp_worker_forked(worker))
+        return PROMP_ERR_FORKED;
     promp_worker_pipes_drain(worker);
     promp_hub_lock(worker->hub);
     int64_t deadline = promp_clock_ms() + worker->setup->timeout;
@@ -154,6 +148,19 @@ void promp_worker_close(promp_worker_t **worker_p)
         continue;
     promp_worker_pipes_close(worker); /* what is written from now on, the keeper reads */
     promp_hub_unlock(worker->hub);
+    return PROMP_OK;
+}
+
+void promp_worker_close(promp_worker_t **worker_p)
+{
+    promp_worker_t *worker = *worker_p;
+    if (!worker)
+        return;
+    *worker_p = NULL;
+    if (promp_worker_flush(worker)) { /* in a forked child nothing of it is ours but the descriptors */
+        promp_hub_abandon(&worker->hub);
+        return;
+    }
     promp_hub_detach(worker->hub, worker);
     promp_hub_destroy(&worker->hub);
     promp_worker_core_destroy(&worker->core);

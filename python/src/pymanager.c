@@ -73,6 +73,13 @@ PyObject *promp_pymanager_check(promp_pymanager_t *self, PyObject *args)
 
 /* --- life --- */
 
+static void leave_parent(promp_pymanager_t *self)
+{
+    if (self->parent)
+        self->parent->users--;
+    Py_CLEAR(self->parent);
+}
+
 static void close_manager(promp_pymanager_t *self)
 {
     promp_manager_t *manager = self->manager;
@@ -82,6 +89,7 @@ static void close_manager(promp_pymanager_t *self)
     Py_BEGIN_ALLOW_THREADS
     promp_manager_destroy(&manager);
     Py_END_ALLOW_THREADS
+    leave_parent(self);
 }
 
 /* Manager(parent Worker or None, node_program or None) */
@@ -103,12 +111,17 @@ static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     if (!self)
         return NULL;
     self->state = state;
+    if (config.parent) {
+        self->parent = (promp_pyworker_t *)Py_NewRef(parent);
+        self->parent->users++;
+    }
     promp_error_t error = {0};
     Py_BEGIN_ALLOW_THREADS
     self->manager = promp_manager_new(&config, &error);
     Py_END_ALLOW_THREADS
     if (!self->manager) {
         promp_state_raise(state, error.code, error.text);
+        leave_parent(self);
         Py_DECREF(self);
         return NULL;
     }

@@ -2,12 +2,14 @@
 #ifndef PROMP_PYTHON_PYMANAGER_H
 #define PROMP_PYTHON_PYMANAGER_H
 
+#include "pyworker.h"
 #include "state.h"
 
 typedef struct {
     PyObject ob_base;
     promp_state_t *state;
     promp_manager_t *manager; /* NULL: closed */
+    promp_pyworker_t *parent; /* NULL: a root manager */
     PyObject *waits;          /* dict: worker -> capsule with its wait object */
     int inside;           /* calls under way that may let go of the GIL or call back: it must not be closed */
     PyObject *pending[3]; /* exception raised by a call-back, to be raised by the call that led to it */

@@ -43,13 +43,15 @@ PyObject *promp_pymanager_has_message(promp_pymanager_t *self, PyObject *args)
 }
 
 /* One wait in slices, each until it gives something else than TIMEOUT or STATE. */
-static PyObject *wait_in_slices(promp_pymanager_t *self, promp_manager_t *manager, int message,
-                                uint32_t worker, int timeout)
+static PyObject *wait_in_slices(promp_pymanager_t *self, int message, uint32_t worker, int timeout)
 {
     long long deadline = timeout < 0 ? -1 : promp_state_now() + timeout;
     for (;;) {
         int slice = promp_state_slice(deadline);
+        promp_manager_t *manager = promp_pymanager_get(self); /* a signal's handler may have closed it */
         promp_err_t error;
+        if (!manager)
+            return NULL;
         self->inside++;
         Py_BEGIN_ALLOW_THREADS
         error =
@@ -73,18 +75,16 @@ PyObject *promp_pymanager_wait_message(promp_pymanager_t *self, PyObject *args)
 {
     uint32_t worker;
     int timeout;
-    promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "O&O&:wait_message", promp_state_worker_id, &worker,
-                                      promp_state_ms, &timeout))
+    if (!promp_pymanager_get(self) || !PyArg_ParseTuple(args, "O&O&:wait_message", promp_state_worker_id,
+                                                        &worker, promp_state_ms, &timeout))
         return NULL;
-    return wait_in_slices(self, manager, 1, worker, timeout);
+    return wait_in_slices(self, 1, worker, timeout);
 }
 
 PyObject *promp_pymanager_wait(promp_pymanager_t *self, PyObject *args)
 {
     int timeout;
-    promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "O&:wait", promp_state_ms, &timeout))
+    if (!promp_pymanager_get(self) || !PyArg_ParseTuple(args, "O&:wait", promp_state_ms, &timeout))
         return NULL;
-    return wait_in_slices(self, manager, 0, 0, timeout);
+    return wait_in_slices(self, 0, 0, timeout);
 }

@@ -19,17 +19,27 @@ static void write_plain(int stream, const char *data, size_t size)
     }
 }
 
-int promp_pyoutput_write_bytes(promp_pyworker_t *self, int stream, const char *data, size_t size)
+static promp_err_t write_once(promp_pyworker_t *self, int stream, const char *data, size_t size)
 {
     promp_worker_t *worker = self->worker;
     promp_err_t error = PROMP_OK;
-    do {
+    if (worker) {
+        PyThreadState *saved = promp_pyworker_let(self);
+        error = promp_worker_print(worker, stream, data, size);
+        promp_pyworker_back(self, saved);
+    } else {
         Py_BEGIN_ALLOW_THREADS
-        if (worker)
-            error = promp_worker_print(worker, stream, data, size);
-        else
-            write_plain(stream, data, size);
+        write_plain(stream, data, size);
         Py_END_ALLOW_THREADS
+    }
+    return error;
+}
+
+int promp_pyoutput_write_bytes(promp_pyworker_t *self, int stream, const char *data, size_t size)
+{
+    promp_err_t error;
+    do {
+        error = write_once(self, stream, data, size);
         if (PyErr_CheckSignals() < 0)
             return -1;
     } while (error == PROMP_ERR_STATE);

@@ -17,6 +17,7 @@ PyObject *promp_pytask_new(promp_pyworker_t *worker, promp_task_t *task)
     }
     self->worker = (promp_pyworker_t *)Py_NewRef((PyObject *)worker);
     self->task = task;
+    worker->users++;
     return (PyObject *)self;
 }
 
@@ -79,10 +80,12 @@ static PyObject *task_finish(promp_pytask_t *self, PyObject *args)
     int outcome;
     if (!get(self) || !PyArg_ParseTuple(args, "i:finish", &outcome))
         return NULL;
-    promp_err_t error;
-    Py_BEGIN_ALLOW_THREADS
-    error = promp_task_finish(&self->task, (promp_task_outcome_t)outcome);
-    Py_END_ALLOW_THREADS
+    promp_task_t *task = self->task;
+    self->task = NULL;
+    self->worker->users--;
+    PyThreadState *saved = promp_pyworker_let(self->worker);
+    promp_err_t error = promp_task_finish(&task, (promp_task_outcome_t)outcome);
+    promp_pyworker_back(self->worker, saved);
     return error == PROMP_ERR_MEMORY ? PyErr_NoMemory() : Py_NewRef(Py_None);
 }
 

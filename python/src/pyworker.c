@@ -2,8 +2,13 @@
 #include "pyworker.h"
 
 #include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "pyvalue.h"
+
+/* How long the end waits for calls of other threads, ms. */
+#define LINGER 1000
 
 promp_worker_t *promp_worker_of(promp_state_t *state, PyObject *object)
 {
@@ -19,6 +24,18 @@ promp_worker_t *promp_pyworker_get(promp_pyworker_t *self)
     if (!self->worker)
         PyErr_SetString(PyExc_RuntimeError, "the worker is closed");
     return self->worker;
+}
+
+PyThreadState *promp_pyworker_let(promp_pyworker_t *self)
+{
+    atomic_fetch_add(&self->inside, 1);
+    return PyEval_SaveThread();
+}
+
+void promp_pyworker_back(promp_pyworker_t *self, PyThreadState *saved)
+{
+    atomic_fetch_sub(&self->inside, 1); /* first: at the end of the interpreter the GIL may never come back */
+    PyEval_RestoreThread(saved);
 }
 
 /* Runs in the thread that drives the link, without the GIL: only a signal to the main thread. */
@@ -47,6 +64,7 @@ PyObject *promp_pyworker_open(PyObject *module)
     self->state = state;
     self->worker = worker;
     self->main = pthread_self();
+    self->pid = getpid();
     promp_worker_on_interrupt(worker, on_interrupt, self);
     return (PyObject *)self;
 }
@@ -60,15 +78,14 @@ static PyObject *refuse_error(promp_pyworker_t *self, promp_err_t error)
 static PyObject *worker_next(promp_pyworker_t *self, PyObject *unused)
 {
     (void)unused;
-    promp_worker_t *worker = promp_pyworker_get(self);
-    if (!worker)
-        return NULL;
     for (;;) {
+        promp_worker_t *worker = promp_pyworker_get(self);
         promp_task_t *task = NULL;
-        promp_err_t error;
-        Py_BEGIN_ALLOW_THREADS
-        error = promp_worker_next(worker, -1, &task);
-        Py_END_ALLOW_THREADS
+        if (!worker)
+            return NULL;
+        PyThreadState *saved = promp_pyworker_let(self);
+        promp_err_t error = promp_worker_next(worker, -1, &task);
+        promp_pyworker_back(self, saved);
         if (error == PROMP_OK)
             return promp_pytask_new(self, task);
         if (error == PROMP_ERR_CLOSED)
@@ -87,14 +104,37 @@ static PyObject *worker_interrupted(promp_pyworker_t *self, PyObject *unused)
     return PyLong_FromUnsignedLongLong(atomic_load(&self->interrupted));
 }
 
+/* True when no other thread is in a call any more. A stop ends such calls at once; else they end by their slices. */
+static bool wait_for_others(promp_pyworker_t *self)
+{
+    const struct timespec nap = {.tv_nsec = 1000000};
+    long long deadline = promp_state_now() + LINGER;
+    while (atomic_load(&self->inside) && promp_state_now() < deadline)
+        nanosleep(&nap, NULL);
+    return !atomic_load(&self->inside);
+}
+
+/* At the end of the process daemon threads may still be in calls, and managers of theirs open: then what is queued is
+ * sent, and the memory is left to the system. */
+static void close_worker(promp_pyworker_t *self)
+{
+    promp_worker_t *worker = self->worker;
+    self->worker = NULL;
+    if (!worker)
+        return;
+    bool used = self->users > 0, is_fork = self->pid != getpid(); /* where nobody but us came along */
+    Py_BEGIN_ALLOW_THREADS
+    if (is_fork || (wait_for_others(self) && !used))
+        promp_worker_close(&worker);
+    else
+        promp_worker_flush(worker);
+    Py_END_ALLOW_THREADS
+}
+
 static PyObject *worker_close(promp_pyworker_t *self, PyObject *unused)
 {
     (void)unused;
-    promp_worker_t *worker = self->worker;
-    self->worker = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    promp_worker_close(&worker);
-    Py_END_ALLOW_THREADS
+    close_worker(self);
     Py_RETURN_NONE;
 }
 
@@ -128,10 +168,9 @@ static PyObject *worker_send(promp_pyworker_t *self, PyObject *args)
     promp_worker_t *worker = promp_pyworker_get(self);
     if (!worker || !PyArg_ParseTuple(args, "Iy*:send", &id, &data))
         return NULL;
-    promp_err_t error;
-    Py_BEGIN_ALLOW_THREADS
-    error = promp_worker_send(worker, id, data.buf, (size_t)data.len);
-    Py_END_ALLOW_THREADS
+    PyThreadState *saved = promp_pyworker_let(self);
+    promp_err_t error = promp_worker_send(worker, id, data.buf, (size_t)data.len);
+    promp_pyworker_back(self, saved);
     PyBuffer_Release(&data);
     if (error == PROMP_ERR_MEMORY)
         return PyErr_NoMemory();
@@ -156,15 +195,16 @@ static PyObject *worker_receive(promp_pyworker_t *self, PyObject *unused)
 static PyObject *worker_wait_message(promp_pyworker_t *self, PyObject *args)
 {
     int timeout;
-    promp_worker_t *worker = promp_pyworker_get(self);
-    if (!worker || !PyArg_ParseTuple(args, "O&:wait_message", promp_state_ms, &timeout))
+    if (!promp_pyworker_get(self) || !PyArg_ParseTuple(args, "O&:wait_message", promp_state_ms, &timeout))
         return NULL;
     long long deadline = timeout < 0 ? -1 : promp_state_now() + timeout;
     for (;;) {
-        promp_err_t error;
-        Py_BEGIN_ALLOW_THREADS
-        error = promp_worker_wait_message(worker, promp_state_slice(deadline));
-        Py_END_ALLOW_THREADS
+        promp_worker_t *worker = promp_pyworker_get(self);
+        if (!worker)
+            return NULL;
+        PyThreadState *saved = promp_pyworker_let(self);
+        promp_err_t error = promp_worker_wait_message(worker, promp_state_slice(deadline));
+        promp_pyworker_back(self, saved);
         if (error == PROMP_OK)
             Py_RETURN_TRUE;
         if (PyErr_CheckSignals() < 0)
@@ -229,12 +269,8 @@ static PyObject *worker_text(promp_pyworker_t *self, PyObject *args)
 static void worker_dealloc(promp_pyworker_t *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    promp_worker_t *worker = self->worker;
-    self->worker = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    promp_worker_close(&worker);
-    Py_END_ALLOW_THREADS((freefunc)PyType_GetSlot(type, Py_tp_free))
-    (self);
+    close_worker(self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 

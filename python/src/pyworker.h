@@ -13,9 +13,17 @@ typedef struct {
     promp_worker_t *worker;                 /* NULL: closed */
     pthread_t main;                         /* the thread that tasks run in */
     _Atomic unsigned long long interrupted; /* task that the last interrupt was meant for */
+    atomic_int inside;                      /* calls under way without the GIL */
+    int users;                              /* managers and tasks that are not over: they refer to worker */
+    pid_t pid;                              /* of the process that is the worker; not of its forks */
 } promp_pyworker_t;
 
 promp_worker_t *promp_pyworker_get(promp_pyworker_t *self);
+
+/* Around a call of libpromp without the GIL: the worker is not freed meanwhile. Before the next such call the worker is
+ * asked for again, since it may be closed as soon as the GIL was held between the two. */
+PyThreadState *promp_pyworker_let(promp_pyworker_t *self);
+void promp_pyworker_back(promp_pyworker_t *self, PyThreadState *saved);
 
 /* Opens the worker of this process: a Worker, or NULL with ProMPError. */
 PyObject *promp_pyworker_open(PyObject *module);

@@ -1,0 +1,86 @@
+"""How workers and managers end while something else still uses them."""
+
+from test_mp import LOOP
+
+DAEMONS = LOOP + '''
+CODE = """
+import threading
+from Pro.MP import *
+me, begun = proWorkerObject(), threading.Semaphore(0)
+def forever(call):
+    begun.release()
+    while True:
+        try: call()
+        except RuntimeError: pass
+def child():
+    m = ProManager()
+    m.startWorker()
+    begun.release()
+    while True: m.wait(-1)
+def f(managers):
+    calls = [lambda: print("x"), lambda: me.sendMessage(ProMPMessage(1)), lambda: me.waitForMessage(-1), lambda: me.waitForMessage(1),
+             lambda: me.getMessage(), lambda: print("y" * 5000)]
+    threads = [threading.Thread(target=forever, args=(call,), daemon=True) for call in calls]
+    threads += [threading.Thread(target=child, daemon=True) for i in range(managers)]
+    for t in threads: t.start()
+    for t in threads: begun.acquire()
+    return True
+"""
+def end(m, managers):
+    w = m.startWorker()
+    m.evalPythonFunction(w, CODE, "f", [managers], True)
+    while not m.hasResults():
+        assert m.isWorkerAlive(w), (m.workerExit(w), m.takeError(w))
+        m.wait(100); m.processMessages()
+        while m.hasMessage(w): m.getMessage(w)
+    assert m.takeResult(w)
+    m.sendMessage(w, ProMPMessage(2))
+    m.stopWorker(w)
+    limit = time.monotonic() + 20
+    while not m.workerExit(w):
+        assert time.monotonic() < limit
+        m.wait(100); m.processMessages()
+        while m.hasMessage(w): m.getMessage(w)
+    e = m.workerExit(w)
+    assert (e.cause, e.signal, e.code) == ("the worker was stopped", 0, 0), (e, e.signal, e.code, e.output[-500:])
+    assert b"Fatal" not in e.output, e.output[-500:]
+'''
+
+
+def test_daemon_threads_at_the_end(run):
+    """A worker whose daemon threads are printing, sending and waiting when it is stopped ends well, thirty times out of thirty."""
+    assert run(DAEMONS + """
+with ProManager() as m:
+    for i in range(30): end(m, 0)
+print("ok")
+""", timeout=120) == "ok\n"
+
+
+def test_managers_of_daemon_threads_at_the_end(run):
+    """Likewise with daemon threads that are inside of managers of their own."""
+    assert run(DAEMONS + """
+with ProManager() as m:
+    for i in range(15): end(m, 2)
+print("ok")
+""", timeout=120) == "ok\n"
+
+
+def test_closing_in_a_signal_handler(run):
+    """A signal's handler may close the manager that the main thread waits for: the wait raises then."""
+    assert run(LOOP + """
+import signal
+m, (w,) = started()
+loop(m)
+while not m.isWorkerReady(w): m.wait(100); m.processMessages()
+m.processMessages()
+for wait in (lambda: m.wait(-1), lambda: m.waitForMessage(w, -1)):
+    signal.signal(signal.SIGALRM, lambda *a: m.__exit__())
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try: wait()
+    except RuntimeError as e: assert "closed" in str(e), e
+    else: raise AssertionError("it went on")
+    m, (w,) = started()
+    while not m.isWorkerReady(w): m.wait(100); m.processMessages()
+    m.processMessages()
+print("ok")
+""") == "ok\n"
