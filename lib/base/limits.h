@@ -51,10 +51,28 @@
 /* What one manager may hold */
 #define PROMP_LIMIT_UNSENT       (1 * PROMP_GIB) /* bytes queued and not yet sent; one message always fits */
 #define PROMP_LIMIT_INBOX        (1 * PROMP_GIB) /* bytes of messages and results not yet taken; then credit stops */
+#define PROMP_LIMIT_INBOX_PARTS  1024 /* such a part of it, and one record, each worker may have in any case */
 #define PROMP_LIMIT_OUTPUT_INBOX (64 * PROMP_MIB) /* bytes of output not yet processed, per manager */
 #define PROMP_LIMIT_FAILURES     10000            /* failures not yet taken; the oldest go first */
 #define PROMP_LIMIT_FAILURE_TEXT (64 * PROMP_MIB) /* bytes of their texts, likewise */
 #define PROMP_LIMIT_EXITS        1024             /* exit records of dead workers; the oldest are forgotten */
+
+/* Containers */
+#define PROMP_CHUNK                  (256 * PROMP_KIB) /* what is read, asked for and kept at most in one piece */
+#define PROMP_CHUNK_PAGE             (4 * PROMP_KIB) /* the least that is asked for; 64 of them are a chunk */
+#define PROMP_CACHE                  (64 * PROMP_MIB)  /* bytes of chunks one process keeps */
+#define PROMP_READ_AHEAD             (4 * PROMP_MIB)   /* largest window of one stream */
+#define PROMP_READ_WINDOW            (8 * PROMP_MIB)   /* bytes one worker may have asked for */
+#define PROMP_SEALED_FROM            (256 * PROMP_KIB) /* bytes from here on lie in a sealed memory file */
+#define PROMP_LIMIT_FETCH            (2 * PROMP_MIB) /* bytes of one fetch; longer reads are made of several */
+#define PROMP_LIMIT_READS            64              /* reads that one worker may have asked for */
+#define PROMP_LIMIT_INLINE           (64 * PROMP_KIB) /* a container up to this size comes along when it is opened */
+#define PROMP_LIMIT_CONTAINER_NAME   1024             /* bytes of a name */
+#define PROMP_LIMIT_CONTAINERS       (1024 * 1024) /* names that one manager shares */
+#define PROMP_LIMIT_CONTAINERS_OPEN  (64 * 1024)   /* containers that one worker has open */
+#define PROMP_LIMIT_CONTAINER_STREAM 4 /* sequential readers of one container that are told apart */
+#define PROMP_LIMIT_OPEN_FILES                                                                               \
+    256 /* files that one manager keeps open to share, and descriptors a worker keeps */
 
 /* A node */
 #define PROMP_LIMIT_WORKERS       4096 /* workers of one node */

@@ -86,7 +86,14 @@ extern "C" {
     X(WORKER_STOPPED, 1510, "the worker was stopped")                                                        \
     X(WORKER_START, 1511, "the worker could not be started")                                                 \
     X(WORKER_PROTOCOL, 1512, "the worker was ended because it broke the protocol")                           \
-    X(MANAGER_MEMORY, 1513, "the worker was ended because its manager had no memory for what it sent")
+    X(MANAGER_MEMORY, 1513, "the worker was ended because its manager had no memory for what it sent")       \
+    /* 16xx: containers */                                                                                   \
+    X(CONTAINER_CHANGED, 1601, "the file of a container was changed since it was made")                      \
+    X(CONTAINER_GONE, 1602, "the owner of a container is gone")                                              \
+    X(CONTAINER_SOURCE, 1603, "the object behind a container could not be read")                             \
+    X(CONTAINER_NAME, 1604, "no container is shared by this name")                                           \
+    X(CONTAINER_LIMIT, 1605, "the limit on containers is reached")                                           \
+    X(CONTAINER_FILE, 1606, "the file cannot be opened as a container")
 
 #define PROMP_ERROR_ENUM(name, number, text) PROMP_ERR_##name = number,
 typedef enum { PROMP_OK = 0, PROMP_ERRORS(PROMP_ERROR_ENUM) } promp_err_t;
