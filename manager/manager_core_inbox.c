@@ -12,7 +12,10 @@ static void free_entry(entry_t *entry)
 static void count(promp_manager_core_t *core, const entry_t *entry, bool add)
 {
     uint64_t *bytes = entry->inbox == INBOX_FAILURE ? &core->failure_bytes : &core->inbox_bytes;
-    *bytes += add ? entry->cost : -entry->cost;
+    uint64_t change = add ? entry->cost : -entry->cost;
+    *bytes += change;
+    if (entry->inbox != INBOX_FAILURE)
+        entry->worker->inbox_bytes += change;
 }
 
 static void unlink_entry(promp_manager_core_t *core, entry_t *entry)

@@ -27,6 +27,40 @@ static void inbox_full(void **state)
     assert_true(promp_manager_core_silent(rig->core, id));
 }
 
+static void inbox_shared(void **state)
+{
+    /* Messages of one worker that nobody reads keep out neither another one's results nor the end of its task; each takes
+     * what it has when the other is still full. */
+    rig_t *rig = *state;
+    char log[LOG] = "";
+    promp_result_t result;
+    uint32_t loud = rig_start(rig, 0, true), other = rig_start(rig, 0, true);
+    promp_manager_core_set_limits(rig->core, 0, 1, 0);
+    for (uint32_t i = 0; i < 50; i++)
+        rig_message(rig, loud, i, "x");
+    for (uint64_t task = 1; task <= 3; task++)
+        assert_int_equal(rig_task(rig, other), task);
+    for (uint64_t task = 1; task <= 3; task++) {
+        rig_result(rig, other, task);
+        rig_done(rig, other, task);
+    }
+    for (uint64_t task = 1; task <= 3; task++) {
+        rig_process(rig, log, sizeof log);
+        assert_int_equal(promp_manager_core_worker_busy(rig->core, other), task < 3);
+        assert_true(promp_manager_core_take_result(rig->core, PROMP_WORKER_ANY, &result));
+        assert_int_equal(result.worker, other);
+        assert_int_equal(result.task, task);
+        rig_free_result(&result);
+    }
+    assert_false(promp_manager_core_has_result(rig->core, PROMP_WORKER_ANY));
+    for (uint32_t i = 0; i < 50; i++) {
+        promp_message_user_t message;
+        assert_true(promp_manager_core_receive(rig->core, loud, &message));
+        assert_int_equal(message.id, i);
+        free(message.data);
+    }
+}
+
 static void output_full(void **state)
 {
     /* Output that nobody processes stops its own lane only; all of it comes in order when it is processed. */
@@ -243,10 +277,10 @@ static void fresh_until_seen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_CASE(inbox_full),          RIG_CASE(output_full),         RIG_CASE(arrival_order),
-        RIG_CASE(failures_bounded),    RIG_CASE(atomic_lines),        RIG_CASE(output_not_asked_for),
-        RIG_CASE(progress_last_value), RIG_CASE(wait_objects_walked), RIG_CASE(mark_bounds_a_round),
-        RIG_CASE(room_of_the_link),    RIG_CASE(fresh_until_seen),
+        RIG_CASE(inbox_full),           RIG_CASE(inbox_shared),        RIG_CASE(output_full),
+        RIG_CASE(arrival_order),        RIG_CASE(failures_bounded),    RIG_CASE(atomic_lines),
+        RIG_CASE(output_not_asked_for), RIG_CASE(progress_last_value), RIG_CASE(wait_objects_walked),
+        RIG_CASE(mark_bounds_a_round),  RIG_CASE(room_of_the_link),    RIG_CASE(fresh_until_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,7 @@ typedef struct worker {
 
     /* what waits for the user */
     promp_list_t inbox[INBOXES];
+    uint64_t inbox_bytes;  /* its part of core->inbox_bytes */
     event_t *first, *last; /* queue of events */
     event_t *spare;        /* the next event: without it the control lane is not taken */
     event_t end;           /* EVENT_END, which must not need memory */

@@ -158,11 +158,18 @@ static promp_err_t note_answer(worker_t *w, uint64_t task)
     return PROMP_OK;
 }
 
+/* What the user leaves unread of one worker does not keep out what he wants to have of another. */
+static bool has_room(const promp_manager_core_t *core, const worker_t *w)
+{
+    return core->inbox_bytes < core->inbox_limit || !w->inbox_bytes ||
+           w->inbox_bytes < core->inbox_limit / PROMP_LIMIT_INBOX_PARTS;
+}
+
 static bool more_messages(promp_manager_core_t *core, worker_t *w)
 {
     if (!promp_session_has_record(w->session, PROMP_LANE_MESSAGES))
         return false;
-    if (core->inbox_bytes < core->inbox_limit)
+    if (has_room(core, w))
         return true;
     promp_manager_core_enlist(&core->blocked, &w->blocked);
     return false;
@@ -224,10 +231,12 @@ void promp_manager_core_take(promp_manager_core_t *core, worker_t *w, int64_t no
 void promp_manager_core_take_blocked(promp_manager_core_t *core)
 {
     for (size_t n = core->blocked.count; n > 0; n--) {
-        if (core->inbox_bytes >= core->inbox_limit && core->output_bytes >= core->output_limit)
-            return;
         worker_t *w = WORKER_OF(promp_list_first(&core->blocked), blocked);
         promp_list_remove(&core->blocked, &w->blocked);
+        if (!has_room(core, w) && core->output_bytes >= core->output_limit) {
+            promp_list_append(&core->blocked, &w->blocked);
+            continue;
+        }
         promp_manager_core_touch(core, w); /* credit returns */
         promp_manager_core_take(core, w, core->now);
     }
