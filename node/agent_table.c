@@ -160,7 +160,7 @@ promp_agent_session_t *promp_agent_table_session_new(promp_agent_core_t *core, c
         goto err2;
     if (!core->lease || lease < core->lease) {
         core->lease = lease;
-        core->pulse_at = now; /* the keeper must not be more patient than this session */
+        core->pulse_at = now; /* the keeper must not be more patient with us than this session */
     }
     promp_agent_core_due(core, now);
     return s;

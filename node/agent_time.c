@@ -1,8 +1,9 @@
 /* What time demands: leases, beats, repeats, the end of an idle node. */
 #include "agent_table.h"
 
-#define LEASE_NONE 30000 /* ms; stands for the lease of a link or node that has none */
-#define PULSE_MAX  500
+#define LEASE_NONE      30000 /* ms; stands for the lease of a link or node that has none */
+#define PULSE_MAX       500
+#define KEEPER_PATIENCE 5000 /* ms that the keeper may be silent at least, however small a lease is */
 
 /* Smallest lease on a link, ms: of its worker, of the sessions managed there, and what its peer says. */
 static int64_t link_lease(const promp_agent_link_t *link)
@@ -101,6 +102,13 @@ static int64_t node_lease(const promp_agent_core_t *core)
     return core->lease ? core->lease : LEASE_NONE;
 }
 
+/* What the keeper does for one manager can hold it up, and with it all workers would end: so the smallest lease of one
+ * of them does not count here. That lease is kept all the same, by our own kills. */
+static int64_t keeper_patience(const promp_agent_core_t *core)
+{
+    return promp_max64(node_lease(core), KEEPER_PATIENCE);
+}
+
 static void tick_keeper(promp_agent_core_t *core, int64_t now)
 {
     int64_t pace = promp_min64(node_lease(core) / 5, PULSE_MAX);
@@ -109,7 +117,7 @@ static void tick_keeper(promp_agent_core_t *core, int64_t now)
 
     if (!core->ready)
         return;
-    if (now - core->keeper_heard >= node_lease(core)) {
+    if (now - core->keeper_heard >= keeper_patience(core)) {
         promp_agent_effects_add(&core->effects, PROMP_AGENT_KILL_KEEPER);
         core->keeper_heard = now;
     }
@@ -121,7 +129,7 @@ static void tick_keeper(promp_agent_core_t *core, int64_t now)
         core->pulse_at = now + pace;
     }
     core->pulse_at = promp_min64(core->pulse_at, now + pace);
-    promp_agent_core_due(core, promp_min64(core->pulse_at, core->keeper_heard + node_lease(core)));
+    promp_agent_core_due(core, promp_min64(core->pulse_at, core->keeper_heard + keeper_patience(core)));
 }
 
 static void rest(promp_agent_core_t *core, int64_t now)

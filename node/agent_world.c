@@ -193,17 +193,20 @@ void start_with(world_t *w, uint32_t link, uint8_t session, uint32_t lease)
     say(w, link, &m, session, 0);
 }
 
-/* START, SPAWNED, HELLO: a worker that runs. Returns the number of its link; its handle is session + 100. */
-uint32_t start(world_t *w, uint32_t link, uint8_t session)
+uint32_t spawned(world_t *w, uint8_t session, int handle)
 {
-    promp_message_t spawned = {.type = PROMP_TYPE_SPAWNED, .spawned = {.pid = session + 1000u}};
-    uint32_t worker;
+    promp_message_t m = {.type = PROMP_TYPE_SPAWNED, .spawned = {.pid = session + 1000u}};
+    uint32_t worker = w->made_link;
 
-    start_with(w, link, session, LEASE);
-    worker = w->made_link;
-    keeper_says(w, &spawned, session, session + 100);
+    keeper_says(w, &m, session, handle);
     hello(w, worker, 2);
     return worker;
+}
+
+uint32_t start(world_t *w, uint32_t link, uint8_t session)
+{
+    start_with(w, link, session, LEASE);
+    return spawned(w, session, session + 100);
 }
 
 void attach(world_t *w, uint32_t link, uint8_t session, uint32_t epoch, uint64_t recv1)

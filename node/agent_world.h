@@ -53,6 +53,8 @@ void data(world_t *w, uint32_t link, uint8_t session, uint32_t epoch, uint8_t la
 void hello(world_t *w, uint32_t link, uint8_t role);
 uint32_t open_manager(world_t *w, uint32_t pid);
 void start_with(world_t *w, uint32_t link, uint8_t session, uint32_t lease);
+/* What follows the last START: SPAWNED, HELLO. Returns the number of the worker's link. */
+uint32_t spawned(world_t *w, uint8_t session, int handle);
 /* START, SPAWNED, HELLO: a worker that runs. Returns the number of its link; its handle is session + 100. */
 uint32_t start(world_t *w, uint32_t link, uint8_t session);
 void attach(world_t *w, uint32_t link, uint8_t session, uint32_t epoch, uint64_t recv1);

@@ -525,11 +525,25 @@ def test_agent_frozen(world):
 
 
 def test_keeper_frozen(world):
-    """A frozen keeper is killed by the agent; workers end, managers are told."""
+    """A frozen keeper is killed by the agent after 5 s; workers end, managers are told."""
     m = world.manager()
     m.check("set", timeout=1000)
     w = m.start()
     pid, keeper = m.worker_pid(w), world.one("keeper").pid
     os.kill(keeper, signal.SIGSTOP)
-    world.wait_gone([pid, keeper], 6)
+    assert world.wait_gone([pid, keeper], 10) > 4
     assert m.end(w)["cause"] == "WORKER_NODE_LOST"
+
+
+def test_keeper_held_up(world):
+    """A keeper that is held up for longer than the smallest time-out of one manager costs no worker of anybody."""
+    ms = [world.manager() for _ in range(2)]
+    ms[1].check("set", timeout=500)
+    ws = [m.start() for m in ms]
+    keeper = world.one("keeper").pid
+    os.kill(keeper, signal.SIGSTOP)
+    time.sleep(2)  # four time-outs
+    os.kill(keeper, signal.SIGCONT)
+    for m, w in zip(ms, ws):
+        assert m.call(w, "add", 1, 2) == 3
+    assert world.one("keeper").pid == keeper
