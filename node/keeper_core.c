@@ -4,11 +4,11 @@
 
 #include "keeper_table.h"
 
-#define PATIENCE  5000 /* ms without a PULSE until the agent has said how long we may wait */
-#define BACK_OFF  500  /* ms, longest pause before an agent is started again */
-#define FAILURES  50   /* agents that end one after the other before they have said anything */
-#define LONG_LIFE 1000 /* ms after which an agent counts as one that works */
-#define STOP_TIME 3000 /* ms for an end in good order */
+#define PATIENCE  5000  /* ms without a PULSE until the agent has said how long we may wait */
+#define BACK_OFF  100   /* ms, longest pause before an agent is started again: far below the smallest lease */
+#define GIVE_UP   30000 /* ms of agents that end before they have said anything; then the node ends */
+#define LONG_LIFE 1000  /* ms after which the next agent is started without a pause */
+#define STOP_TIME 3000  /* ms for an end in good order */
 
 void promp_keeper_core_due(promp_keeper_core_t *core, int64_t at)
 {
@@ -23,7 +23,7 @@ promp_keeper_core_t *promp_keeper_core_new(uint64_t seed, const promp_id_t *node
         return NULL;
     core->node = *node;
     core->next = core->agent_at = now;
-    core->sweep_at = core->stop_until = PROMP_NEVER;
+    core->sweep_at = core->stop_until = core->failing_since = PROMP_NEVER;
     core->workers = promp_map_new(seed);
     core->pids = promp_map_new(seed);
     if (!core->workers || !core->pids || promp_effects_init(&core->effects, sizeof(promp_keeper_effect_t)))
@@ -100,7 +100,7 @@ void promp_keeper_core_agent_up(promp_keeper_core_t *core, int64_t now)
     promp_message_t m = {.type = PROMP_TYPE_ROSTER_END, .roster_end = {.node = core->node}};
 
     core->agent_up = true;
-    core->agent_killed = false;
+    core->agent_killed = core->agent_spoke = false;
     core->agent_since = core->agent_heard = now;
     core->patience = PATIENCE;
     core->agent_at = PROMP_NEVER;
@@ -112,13 +112,15 @@ void promp_keeper_core_agent_up(promp_keeper_core_t *core, int64_t now)
 void promp_keeper_core_agent_down(promp_keeper_core_t *core, int64_t now)
 {
     if (core->agent_up && now - core->agent_since >= LONG_LIFE)
-        core->back_off = core->failures = 0;
+        core->back_off = 0;
+    if (core->agent_up && core->agent_spoke)
+        core->failing_since = PROMP_NEVER;
     else
-        core->failures++;
+        core->failing_since = promp_min64(core->failing_since, now);
     core->agent_up = false;
     core->agent_at = now + core->back_off;
     core->back_off = promp_min64(2 * core->back_off + 10, BACK_OFF);
-    if (core->stopping || core->failures > FAILURES)
+    if (core->stopping || (core->failing_since != PROMP_NEVER && now - core->failing_since >= GIVE_UP))
         core->stopping = core->finishing = true;
     promp_keeper_core_due(core, now);
 }
@@ -150,6 +152,7 @@ void promp_keeper_core_frame(promp_keeper_core_t *core, const promp_frame_t *fra
         kill_agent(core);
         return;
     }
+    core->agent_spoke = true;
     switch (m.type) {
     case PROMP_TYPE_SPAWN:
         if (w || !frame->fds)

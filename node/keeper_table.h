@@ -36,10 +36,11 @@ struct promp_keeper_core {
     int64_t next;
 
     bool agent_up, agent_killed;
+    bool agent_spoke; /* it got as far as to say something */
     int64_t agent_since, agent_heard, patience;
     int64_t agent_at; /* when to start one */
     int64_t back_off;
-    unsigned failures;
+    int64_t failing_since; /* no agent has said anything since, PROMP_NEVER: one has */
 
     int64_t sweep_at, sweep_pause;
     bool stopping;      /* no agent is started any more, nothing is spawned */
