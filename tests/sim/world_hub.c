@@ -11,7 +11,9 @@ static sim_t *sim_of(const hub_t *hub)
 
 static int64_t patience(const hub_t *hub)
 {
-    return hub->lease ? (int64_t)hub->lease : PROMP_TIME_NO_LEASE;
+    if (hub->lease)
+        return hub->lease;
+    return hub->worker ? PROMP_TIMEOUT_MIN : PROMP_TIME_NO_LEASE;
 }
 
 static void post(hub_t *hub, const promp_message_t *message, const promp_id_t *session)
