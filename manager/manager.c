@@ -199,16 +199,24 @@ static void end_workers(promp_manager_t *manager)
     promp_manager_process_all(manager);
 }
 
+/* In a forked child it only closes: another thread may have been in the middle of changing the rest when the process
+ * forked, so that is not looked at and stays where it is. */
+static void abandon(promp_manager_t *manager)
+{
+    if (!manager->parent)
+        promp_hub_abandon(&manager->hub);
+    if (manager->fd >= 0)
+        close(manager->fd);
+}
+
 void promp_manager_destroy(promp_manager_t **manager_p)
 {
     promp_manager_t *manager = manager_p ? *manager_p : NULL;
     if (!manager)
         return;
     *manager_p = NULL;
-    if (!*manager->mark) { /* the parent process has it; here it only closes */
-        if (!manager->parent)
-            promp_hub_abandon(&manager->hub);
-        release(manager);
+    if (!*manager->mark) {
+        abandon(manager);
         return;
     }
     end_workers(manager);
