@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "hash.h"
+
 #define SMALLEST 16 /* slots of a new map; a power of two */
 
 typedef struct {
@@ -18,61 +20,12 @@ struct promp_map {
     uint32_t *table;  /* 0: empty, else position of the entry + 1 */
     size_t count;
     size_t slots; /* power of two */
-    uint64_t k0;  /* the seed, as SipHash's key */
-    uint64_t k1;
+    promp_hash_seed_t seed;
 };
 
-static uint64_t rotl(uint64_t v, int by)
-{
-    return v << by | v >> (64 - by);
-}
-
-static void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[1] = rotl(v[1], 13) ^ v[0];
-    v[0] = rotl(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotl(v[1], 17) ^ v[2];
-    v[2] = rotl(v[2], 32);
-}
-
-static void sip_block(uint64_t v[4], uint64_t block)
-{
-    v[3] ^= block;
-    sip_round(v);
-    v[0] ^= block;
-}
-
-/* SipHash-1-3 of the 16 bytes: the keys are a peer's choice, the seed is not known to it. */
 static uint32_t hash_of(const promp_map_t *map, const promp_id_t *key)
 {
-    uint64_t half[2];
-    memcpy(half, key->b, sizeof half);
-    uint64_t v[4] = {map->k0 ^ 0x736f6d6570736575, map->k1 ^ 0x646f72616e646f6d, map->k0 ^ 0x6c7967656e657261,
-                     map->k1 ^ 0x7465646279746573};
-
-    sip_block(v, half[0]);
-    sip_block(v, half[1]);
-    sip_block(v, (uint64_t)sizeof half << 56);
-    v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++)
-        sip_round(v);
-    uint64_t hash = v[0] ^ v[1] ^ v[2] ^ v[3];
-    return (uint32_t)(hash ^ hash >> 32);
-}
-
-/* The second half of the hash key, made from the seed (splitmix64's finaliser). */
-static uint64_t spread(uint64_t v)
-{
-    v += 0x9e3779b97f4a7c15;
-    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9;
-    v = (v ^ v >> 27) * 0x94d049bb133111eb;
-    return v ^ v >> 31;
+    return promp_hash32(&map->seed, key->b, sizeof key->b);
 }
 
 /* Slot of the entry with this key, or the empty one where it belongs. */
@@ -136,8 +89,7 @@ promp_map_t *promp_map_new(uint64_t seed)
     promp_map_t *map = calloc(1, sizeof *map);
     if (!map)
         return NULL;
-    map->k0 = seed;
-    map->k1 = spread(seed);
+    map->seed = promp_hash_seed(seed);
     map->slots = SMALLEST;
     map->table = calloc(SMALLEST, sizeof *map->table);
     map->entries = malloc(room(SMALLEST) * sizeof *map->entries);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "hash.h"
 #include "value_tree.h"
 
 #define PLAIN 8 /* so many pairs are searched without an index */
@@ -14,7 +15,7 @@ typedef struct {
 } slot_t;
 
 typedef struct {
-    uint64_t seed[2];
+    promp_hash_seed_t seed;
     uint32_t mask; /* slots - 1; slots is a power of two, at least twice the capacity */
     slot_t slot[];
 } table_t;
@@ -24,55 +25,12 @@ static table_t *table_of(const promp_value_t *dict)
     return dict->capacity > PLAIN ? (table_t *)(dict->item + 2 * (size_t)dict->capacity) : NULL;
 }
 
-static uint64_t rotl(uint64_t v, int by)
-{
-    return v << by | v >> (64 - by);
-}
-
-static void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotl(v[1], 13) ^ v[0];
-    v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] = rotl(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotl(v[1], 17) ^ v[2];
-    v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] = rotl(v[2], 32);
-}
-
-static void sip_word(uint64_t v[4], uint64_t word)
-{
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-}
-
-/* SipHash-1-3 of the key's bytes; its type and sign go in with the length. */
-static uint32_t hash_of(const uint64_t seed[2], const promp_value_t *key)
+static uint32_t hash_of(const promp_hash_seed_t *seed, const promp_value_t *key)
 {
     bool integer = key->type == PROMP_VALUE_INT;
-    const uint8_t *p = integer ? (const uint8_t *)&key->integer : key->bytes;
-    size_t left = integer ? sizeof key->integer : key->size;
-    uint64_t last = (uint64_t)left << 56 | (uint64_t)(key->type << 1 | key->negative) << 48;
-    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575, seed[1] ^ 0x646f72616e646f6d, seed[0] ^ 0x6c7967656e657261,
-                     seed[1] ^ 0x7465646279746573};
-
-    for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t), p += sizeof(uint64_t)) {
-        uint64_t word;
-        memcpy(&word, p, sizeof word);
-        sip_word(v, word);
-    }
-    for (size_t i = 0; i < left; i++)
-        last ^= (uint64_t)p[i] << (8 * i);
-    sip_word(v, last);
-    v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++)
-        sip_round(v);
-    uint64_t hash = v[0] ^ v[1] ^ v[2] ^ v[3];
-    return (uint32_t)(hash ^ hash >> 32);
+    const void *bytes = integer ? (const void *)&key->integer : key->bytes;
+    uint32_t hash = promp_hash32(seed, bytes, integer ? sizeof key->integer : key->size);
+    return hash + (uint32_t)(key->type << 1 | key->negative);
 }
 
 static bool same(const promp_value_t *a, const promp_value_t *b)
@@ -108,7 +66,7 @@ static size_t position(const promp_value_t *dict, const promp_value_t *key, uint
 static uint32_t hash_in(const promp_value_t *dict, const promp_value_t *key)
 {
     const table_t *table = table_of(dict);
-    return table ? hash_of(table->seed, key) : 0;
+    return table ? hash_of(&table->seed, key) : 0;
 }
 
 /* Enters pair; its key is not there yet. */
@@ -123,9 +81,9 @@ static void enter(table_t *table, size_t pair, uint32_t hash)
 static void seed_table(table_t *table)
 {
     /* Without the kernel's random bits the address is still unknown to a peer. */
-    if (getrandom(table->seed, sizeof table->seed, GRND_NONBLOCK) != (ssize_t)sizeof table->seed) {
-        table->seed[0] = (uint64_t)(uintptr_t)table;
-        table->seed[1] = (uint64_t)(uintptr_t)&table;
+    if (getrandom(&table->seed, sizeof table->seed, GRND_NONBLOCK) != (ssize_t)sizeof table->seed) {
+        table->seed.k[0] = (uint64_t)(uintptr_t)table;
+        table->seed.k[1] = (uint64_t)(uintptr_t)&table;
     }
 }
 
@@ -138,14 +96,14 @@ static void fill_table(const promp_value_t *grown, const promp_value_t *dict, si
     table->mask = (uint32_t)(slots - 1);
     memset(table->slot, 0, slots * sizeof *table->slot);
     if (old) {
-        memcpy(table->seed, old->seed, sizeof table->seed);
+        table->seed = old->seed;
         for (size_t i = 0; i <= old->mask; i++)
             if (old->slot[i].pair)
                 enter(table, old->slot[i].pair - 1, old->slot[i].hash);
     } else {
         seed_table(table);
         for (size_t i = 0; i < grown->size; i++)
-            enter(table, i, hash_of(table->seed, &grown->item[2 * i]));
+            enter(table, i, hash_of(&table->seed, &grown->item[2 * i]));
     }
 }
 
