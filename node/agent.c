@@ -76,6 +76,15 @@ static void keeper_ready(promp_agent_t *a, uint32_t events, int64_t now)
 
 /* --- the loop --- */
 
+/* What was watched under this number when the event came may have gone since, and somebody else be there: so the
+ * descriptor itself is asked. */
+static bool has_ended(const promp_agent_t *a, uint32_t number)
+{
+    struct pollfd owner = {.fd = number < a->owners ? a->owner[number] : -1, .events = POLLIN};
+
+    return poll(&owner, 1, 0) > 0 && (owner.revents & POLLIN);
+}
+
 static void on_event(promp_agent_t *a, const struct epoll_event *event, int64_t now)
 {
     uint32_t number = (uint32_t)event->data.u64;
@@ -101,7 +110,7 @@ static void on_event(promp_agent_t *a, const struct epoll_event *event, int64_t 
         promp_agent_links_ready(a, number, event->events, now);
         break;
     case PROMP_AGENT_ON_OWNER:
-        if (number < a->owners && a->owner[number] >= 0)
+        if (has_ended(a, number))
             promp_agent_core_owner_died(a->core, number, now);
         break;
     }

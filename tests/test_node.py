@@ -535,6 +535,52 @@ def test_keeper_frozen(world):
     assert m.end(w)["cause"] == "WORKER_NODE_LOST"
 
 
+def test_number_of_a_dead_manager(world):
+    """A manager that comes while another ends, all seen by the agent at once, is not taken for the dead one."""
+    from support.wire import Client
+    world.node()
+
+    def child(work):
+        go, done = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = work(lambda: os.read(go[0], 1), lambda: os.write(done[1], b"x"))
+            finally:
+                os._exit(code)
+        return pid, (lambda: os.write(go[1], b"x")), (lambda: os.read(done[0], 1))
+
+    def old(wait, tell):
+        c = Client(world.socket())
+        c.welcome()
+        tell()
+        wait()
+        c.close()
+        tell()
+        wait()  # and then ends
+        return 0
+
+    def new(wait, tell):
+        wait()
+        c = Client(world.socket())
+        tell()
+        c.welcome()
+        return 0
+
+    agent = world.one("agent").pid
+    first, go_first, first_did = child(old)
+    second, go_second, second_did = child(new)
+    first_did()
+    os.kill(agent, signal.SIGSTOP)
+    go_first(), first_did()  # its link ends,
+    go_second(), second_did()  # somebody connects,
+    go_first(), os.waitpid(first, 0)  # its process ends
+    os.kill(agent, signal.SIGCONT)
+    assert os.waitpid(second, 0)[1] == 0
+    assert world.one("agent").pid == agent
+
+
 def test_keeper_held_up(world):
     """A keeper that is held up for longer than the smallest time-out of one manager costs no worker of anybody."""
     ms = [world.manager() for _ in range(2)]
