@@ -1,8 +1,11 @@
-#include "hash.h"
-
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "hash.h"
 
 /* Equal bytes hash equally; a bit, the length or the seed changed changes the hash. */
 static void every_byte_counts(void **state)
