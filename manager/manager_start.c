@@ -7,6 +7,9 @@
 /* Starts that may wait for their answer at the same time. */
 #define AT_ONCE PROMP_LIMIT_WORKER_STARTS
 
+/* How often a caller is asked whether he still wants to wait, ms: his signal may not have come to this thread. */
+#define LOOK 200
+
 /* What all workers of one call are started with. */
 typedef struct {
     char *program, *folder;
@@ -66,10 +69,22 @@ static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *sta
 typedef struct {
     promp_manager_t *manager;
     order_t *order;
+    const promp_start_t *start;
     uint32_t *ids;
     size_t count, asked, answered, good;
     promp_err_t err;
 } starts_t;
+
+/* Asks the caller, without the lock. */
+static bool is_unwanted(starts_t *starts)
+{
+    if (!starts->start->interrupted)
+        return false;
+    promp_manager_leave(starts->manager);
+    bool yes = starts->start->interrupted(starts->start->interrupted_arg);
+    promp_hub_lock(starts->manager->hub);
+    return yes;
+}
 
 static bool is_answered(void *arg)
 {
@@ -101,18 +116,29 @@ static void ask(starts_t *starts)
     note(starts, &error);
 }
 
-/* Waits for the oldest answer. Lock held. */
+/* Waits for the oldest answer. OK, TIMEOUT, STATE: the caller gives up. Lock held. */
+static promp_err_t wait_for_answer(starts_t *starts)
+{
+    int64_t now = promp_clock_ms(), deadline = now + PROMP_TIME_START;
+    for (; now < deadline; now = promp_clock_ms()) {
+        int64_t look = starts->start->interrupted ? promp_min64(deadline, now + LOOK) : deadline;
+        (void)promp_hub_wait(starts->manager->hub, is_answered, starts, look);
+        if (is_unwanted(starts))
+            return PROMP_ERR_STATE;
+        if (is_answered(starts))
+            return PROMP_OK;
+    }
+    return PROMP_ERR_TIMEOUT;
+}
+
+/* Takes the oldest answer; without one nobody waits for the others either. Lock held. */
 static void await(starts_t *starts)
 {
     promp_manager_t *manager = starts->manager;
-    int64_t deadline = promp_clock_ms() + PROMP_TIME_START;
     promp_error_t error;
-    promp_err_t err;
-    do /* a start is short: signals are looked at when it is over */
-        err = promp_hub_wait(manager->hub, is_answered, starts, deadline);
-    while (err == PROMP_ERR_STATE);
-    uint32_t id = starts->ids[starts->answered++];
+    promp_err_t err = wait_for_answer(starts);
     if (err == PROMP_OK) {
+        uint32_t id = starts->ids[starts->answered++];
         promp_manager_core_answer(manager->core, id, &error);
         if (!error.code)
             starts->ids[starts->good++] = id;
@@ -120,11 +146,23 @@ static void await(starts_t *starts)
             note(starts, &error);
         return;
     }
-    promp_error_set(&error, PROMP_ERR_NODE_TIMEOUT, 0, "starting a worker, after %d ms", PROMP_TIME_START);
+    if (err == PROMP_ERR_STATE)
+        promp_error_set(&error, err, 0, "starting workers was interrupted");
+    else
+        promp_error_set(&error, PROMP_ERR_NODE_TIMEOUT, 0, "starting a worker, after %d ms",
+                        PROMP_TIME_START);
     note(starts, &error);
-    promp_manager_core_abandon(manager->core, id);
     while (starts->answered < starts->asked)
         promp_manager_core_abandon(manager->core, starts->ids[starts->answered++]);
+}
+
+/* A root manager whose node has ended may have another one. */
+static promp_err_t connect_again(promp_manager_t *manager)
+{
+    promp_hub_lock(manager->hub);
+    bool lost = !manager->parent && promp_manager_core_lost(manager->core);
+    promp_hub_unlock(manager->hub);
+    return lost ? promp_manager_connect(manager) : PROMP_OK;
 }
 
 promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start_t *start, size_t count,
@@ -139,10 +177,10 @@ promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start
         return promp_manager_fail(manager, PROMP_ERR_ARGUMENT, 0, NULL);
     order_t order = {0};
     err = order_make(manager, start, &order);
-    /* The node has ended since: a root manager may have another one. */
-    if (!err && !manager->parent && promp_manager_core_lost(manager->core))
-        err = promp_manager_connect(manager);
-    starts_t starts = {.manager = manager, .order = &order, .ids = workers, .count = count, .err = err};
+    if (!err)
+        err = connect_again(manager);
+    starts_t starts = {
+        .manager = manager, .order = &order, .start = start, .ids = workers, .count = count, .err = err};
     if (err)
         goto out;
     promp_hub_lock(manager->hub);

@@ -106,16 +106,20 @@ typedef struct {
     const void *extra;       /* encoded value for the worker's language (promp_task_extra), at most 64 KiB */
     size_t extra_size;
     int time_limit; /* ms from its start until it is ended with WORKER_TIME_LIMIT; 0: none */
+    /* NULL, or asked in this thread while the call waits, at least every 200 ms and when a signal handler has
+     * run: true gives up. Calls of this manager are allowed in it, but for destroy. */
+    bool (*interrupted)(void *arg);
+    void *interrupted_arg;
 } promp_start_t;
 
 /* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready
  * then: what is sent meanwhile waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors:
- * 12xx, 13xx. */
+ * 12xx, 13xx, STATE (interrupted said so). */
 PROMP_EXPORT promp_err_t promp_manager_start(promp_manager_t *manager, const promp_start_t *start,
                                              uint32_t *worker);
 /* count workers at once, in parallel; workers has room for count ids. After a refusal no more are asked
- * for; those that started are the first *started (may be NULL) of workers, the rest is
- * PROMP_WORKER_INVALID. Returns the first error. */
+ * for, after STATE no more are waited for (they are ended should they start); those that started are the
+ * first *started (may be NULL) of workers, the rest is PROMP_WORKER_INVALID. Returns the first error. */
 PROMP_EXPORT promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start_t *start,
                                                   size_t count, uint32_t *workers, size_t *started);
 

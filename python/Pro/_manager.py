@@ -88,7 +88,8 @@ class ProManager(Tasks, Messages):
 
         Parameters: n - how many, 1 or more; the others as in startWorker().
         Returns: the ids of those that started; when they are fewer than n, lastError() tells why.
-        Raises: TypeError, ValueError.
+        Raises: TypeError, ValueError; KeyboardInterrupt and what else a signal's handler raises meanwhile: then those that
+        had started are stopped.
         """
         self._core.check()
         self._refusal = None

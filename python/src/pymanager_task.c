@@ -39,6 +39,22 @@ err:
     return -1;
 }
 
+/* A signal that came while workers are started: what its handler raised ends the call. */
+typedef struct {
+    PyObject *raised[3];
+} interrupt_t;
+
+static bool is_interrupted(void *arg)
+{
+    interrupt_t *interrupt = arg;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    bool raised = PyErr_CheckSignals() < 0;
+    if (raised)
+        PyErr_Fetch(&interrupt->raised[0], &interrupt->raised[1], &interrupt->raised[2]);
+    PyGILState_Release(gil);
+    return raised;
+}
+
 /* start(program, argv or None, env or None, folder or None, extra bytes, time limit in ms, count) -> list of ids */
 PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
 {
@@ -49,6 +65,7 @@ PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
     Py_buffer extra = {0};
     Py_ssize_t count;
     int limit;
+    interrupt_t interrupt = {{NULL, NULL, NULL}};
     promp_manager_t *manager = promp_pymanager_get(self);
     if (!manager || !PyArg_ParseTuple(args, "O&OOOy*O&n:start", PyUnicode_FSConverter, &program, &argv_list,
                                       &env_list, &folder_object, &extra, promp_state_ms, &limit, &count))
@@ -71,7 +88,9 @@ PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
                            .folder = folder ? PyBytes_AsString(folder) : NULL,
                            .extra = extra.buf,
                            .extra_size = (size_t)extra.len,
-                           .time_limit = limit};
+                           .time_limit = limit,
+                           .interrupted = is_interrupted,
+                           .interrupted_arg = &interrupt};
     size_t started = 0;
     self->inside++;
     Py_BEGIN_ALLOW_THREADS
@@ -79,6 +98,12 @@ PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
                              &started); /* lastError() tells why not */
     Py_END_ALLOW_THREADS
     self->inside--;
+    if (interrupt.raised[0]) { /* nobody gets to know their ids */
+        for (size_t i = 0; i < started; i++)
+            (void)promp_manager_stop(manager, workers[i]);
+        PyErr_Restore(interrupt.raised[0], interrupt.raised[1], interrupt.raised[2]);
+        goto out;
+    }
     ids = PyList_New(0);
     for (size_t i = 0; ids && i < started; i++) {
         PyObject *id = PyLong_FromUnsignedLong(workers[i]);
