@@ -106,7 +106,7 @@ class Tasks:
         obey in time is ended. Output and wait objects are served meanwhile.
         Parameters: worker_id - its id; ProWorker_All: each, ProWorker_Any: the busy one with the lowest id.
         timeout - milliseconds for all together; 0 ends the worker at once, with a negative one it is never ended.
-        Raises: TypeError.
+        Raises: TypeError; ProMPError (1012, TIMEOUT) when one second after its time the worker's node has not ended it.
         Reference: ProManager.abortOperation.
         """
         self._core.abort(worker_id, timeout)

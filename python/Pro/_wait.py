@@ -62,7 +62,7 @@ class ProManagerWait(NTIWait):
     def abort(self) -> None:
         """Calls ProManager.abortOperation() for the worker, with the time-out that was set.
 
-        Raises: RuntimeError from another thread than the manager's.
+        Raises: what that call raises; RuntimeError from another thread than the manager's.
         Reference: ProManagerWait.setAbortTimeout.
         """
         manager = self._manager()

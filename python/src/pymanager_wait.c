@@ -1,6 +1,9 @@
 /* Pro._promp.Manager: wait objects, and ending what runs. */
 #include "pymanager.h"
 
+/* What promp_manager_abort waits beyond its time-out for the node to end the worker, ms. */
+#define LINGER 1000
+
 /* What libpromp gives back to the functions below. It lives in a capsule in self->waits. */
 typedef struct {
     promp_pymanager_t *self;
@@ -124,14 +127,16 @@ PyObject *promp_pymanager_abort(promp_pymanager_t *self, PyObject *args)
 {
     uint32_t worker;
     int timeout;
-    promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager ||
+    if (!promp_pymanager_get(self) ||
         !PyArg_ParseTuple(args, "O&O&:abort", promp_state_worker_id, &worker, promp_state_ms, &timeout))
         return NULL;
     long long begin = promp_state_now();
     promp_err_t error;
     for (;;) {
         long long left = timeout < 0 ? -1 : timeout - (promp_state_now() - begin);
+        promp_manager_t *manager = promp_pymanager_get(self); /* a signal's handler may have closed it */
+        if (!manager)
+            return NULL;
         self->inside++;
         Py_BEGIN_ALLOW_THREADS
         error = promp_manager_abort(manager, worker, timeout < 0 ? timeout : left < 0 ? 0 : (int)left);
@@ -141,8 +146,12 @@ PyObject *promp_pymanager_abort(promp_pymanager_t *self, PyObject *args)
             break;
         if (PyErr_CheckSignals() < 0) /* the abort goes on by itself */
             return NULL;
+        if (timeout >= 0 && promp_state_now() - begin >= (long long)timeout + LINGER) {
+            error = PROMP_ERR_TIMEOUT;
+            break;
+        }
     }
-    if (error && error != PROMP_ERR_TIMEOUT && !self->pending[0])
+    if (error && !self->pending[0])
         return promp_pymanager_raise(self, error);
     return promp_pymanager_done(self);
 }

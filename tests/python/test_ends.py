@@ -84,3 +84,78 @@ for wait in (lambda: m.wait(-1), lambda: m.waitForMessage(w, -1)):
     m.processMessages()
 print("ok")
 """) == "ok\n"
+
+
+FREEZE = LOOP + """
+import signal
+m, (w,) = started()
+m.evalPythonFunction(w, "import os\\ndef f(): return os.getppid()", "f", [], True); loop(m)
+keeper = m.takeResult(w)
+children = lambda pid: [int(p) for p in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+node = [keeper] + [p for p in children(keeper) if b"promp-node" in open(f"/proc/{p}/cmdline", "rb").read().split(b"\\0")[0]]
+assert len(node) == 2, node
+def freeze():
+    for p in node: os.kill(p, signal.SIGSTOP)
+def thaw():
+    for p in node: os.kill(p, signal.SIGCONT)
+"""
+
+
+def test_interrupted_while_starting(run):
+    """Ctrl-C while workers are started raises KeyboardInterrupt soon, and none of that call is left; other signals do no harm."""
+    assert run(FREEZE + """
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+freeze()
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+begin = time.monotonic()
+try: m.startWorkers(100)
+except KeyboardInterrupt: pass
+else: raise AssertionError("no KeyboardInterrupt")
+assert time.monotonic() - begin < 2
+thaw()
+m.evalPythonFunction(w, "def f(): return 1", "f", [], True); loop(m)
+assert m.takeResult(w) == 1
+v = m.startWorker()
+assert v != ProWorker_Invalid, m.lastError()
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+try: m.startWorkers(2000)
+except KeyboardInterrupt: pass
+else: raise AssertionError("no KeyboardInterrupt")
+limit = time.monotonic() + 20
+while m.workersAlive() > 2:
+    assert time.monotonic() < limit, m.workersAlive()
+    m.wait(50); m.processMessages()
+assert m.isWorkerAlive(w) and m.isWorkerAlive(v)
+signal.signal(signal.SIGALRM, lambda *a: None)
+signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+assert len(m.startWorkers(8)) == 8, m.lastError()
+signal.setitimer(signal.ITIMER_REAL, 0)
+print("ok")
+""") == "ok\n"
+
+
+def test_an_abort_that_nobody_enforces(run):
+    """When the node does not end a worker that does not obey, abortOperation says so: TIMEOUT, one second after its time."""
+    assert run(FREEZE + """
+m.evalPythonCode(w, "while True: pass")
+while not m.isWorkerBusy(w): m.wait(50); m.processMessages()
+freeze()
+begin = time.monotonic()
+try: m.abortOperation(w, 200)
+except ProMPError as e: assert (e.number, e.name) == (1012, "TIMEOUT") and "did not end the worker" in str(e), (e.number, e)
+else: raise AssertionError("silence")
+assert 1.1 < time.monotonic() - begin < 4
+assert m.lastError().name == "TIMEOUT"
+signal.signal(signal.SIGALRM, lambda *a: None)
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+begin = time.monotonic()
+try: m.abortOperation(w, 200)
+except ProMPError as e: assert e.name == "TIMEOUT", e
+else: raise AssertionError("silence")
+assert time.monotonic() - begin < 4
+signal.setitimer(signal.ITIMER_REAL, 0)
+thaw()
+loop(m)
+assert not m.isWorkerAlive(w) and m.workerExit(w)
+print("ok")
+""") == "ok\n"
