@@ -79,6 +79,18 @@
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
 
+/* Keys and tokens */
+#define PROMP_LIMIT_KEYS       65536            /* entries of the broker's store */
+#define PROMP_LIMIT_KEY_FILE   (16 * PROMP_KIB) /* bytes of a certificate or an entry */
+#define PROMP_LIMIT_KEY_NAME   64               /* bytes of the name of a key */
+#define PROMP_LIMIT_KEY_LABELS 256              /* bytes of a key's labels, with the spaces between them */
+#define PROMP_LIMIT_ADDRESS    255              /* bytes of a broker's address */
+#define PROMP_LIMIT_TOKEN      1024             /* bytes of a token */
+#define PROMP_LIMIT_TOKEN_USES 65535            /* keys that may join with one token */
+#define PROMP_LIMIT_PASSPHRASE 1024             /* bytes of a passphrase */
+#define PROMP_LIMIT_KDF_MEMORY (1 * PROMP_GIB)  /* bytes that unlocking a key may ask for */
+#define PROMP_LIMIT_KDF_ROUNDS 64               /* passes over them */
+
 /* Times, milliseconds */
 #define PROMP_TIMEOUT_DEFAULT 10000 /* the manager time-out: lease of a session */
 #define PROMP_TIMEOUT_MIN     500
@@ -98,6 +110,8 @@
 #define PROMP_TIME_CONGESTED_MAX 200
 #define PROMP_TIME_NO_LEASE      30000 /* stands for the smallest lease of a link without sessions */
 #define PROMP_TIME_RECONNECT     20    /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_STORE_LOCK    10000 /* waiting for others who change the key store */
+#define PROMP_TIME_SELFTEST      5000 /* an unknown key is turned away by then, or the broker does not start */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
 #define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
 

@@ -93,7 +93,31 @@ extern "C" {
     X(CONTAINER_SOURCE, 1603, "the object behind a container could not be read")                             \
     X(CONTAINER_NAME, 1604, "no container is shared by this name")                                           \
     X(CONTAINER_LIMIT, 1605, "the limit on containers is reached")                                           \
-    X(CONTAINER_FILE, 1606, "the file cannot be opened as a container")
+    X(CONTAINER_FILE, 1606, "the file cannot be opened as a container")                                      \
+    /* 17xx: keys and who may come in */                                                                     \
+    X(KEY_MISSING, 1701, "there is no key")                                                                  \
+    X(KEY_READABLE, 1702, "a secret key can be read by others")                                              \
+    X(KEY_FORMAT, 1703, "a certificate is malformed")                                                        \
+    X(KEY_LOCKED, 1704, "the secret key is locked by a passphrase")                                          \
+    X(KEY_PASSPHRASE, 1705, "the passphrase is wrong")                                                       \
+    X(KEY_EXISTS, 1706, "there is already a key")                                                            \
+    X(KEY_FOLDER, 1707, "the folder of the keys belongs to somebody else or can be written by others")       \
+    X(STORE_ENTRY, 1711, "an entry of the key store is malformed")                                           \
+    X(STORE_BUSY, 1712, "the key store is being changed by somebody else")                                   \
+    X(STORE_FULL, 1713, "the limit on keys is reached")                                                      \
+    X(TOKEN_FORMAT, 1721, "this is not a token of promp")                                                    \
+    X(TOKEN_CHECKSUM, 1722, "the token was mistyped or cut")                                                 \
+    X(TOKEN_EXPIRED, 1723, "the token has expired")                                                          \
+    X(TOKEN_USED, 1724, "the token is used up")                                                              \
+    X(TOKEN_REVOKED, 1725, "the token was revoked")                                                          \
+    X(ACCESS_UNKNOWN, 1731, "the key is not in the store")                                                   \
+    X(ACCESS_REVOKED, 1732, "the key was revoked")                                                           \
+    X(ACCESS_EXPIRED, 1733, "the key has expired")                                                           \
+    X(ACCESS_MECHANISM, 1734, "the peer does not use CURVE")                                                 \
+    X(ACCESS_REQUEST, 1735, "a question of the handshake is malformed")                                      \
+    X(CURVE_MISSING, 1741, "libzmq is older than 4.3.3 or lacks CURVE from libsodium")                       \
+    X(SELFTEST, 1742, "the self-test failed: unknown keys might be let in")                                  \
+    X(ZAP_TAKEN, 1743, "this process already decides about keys elsewhere")
 
 #define PROMP_ERROR_ENUM(name, number, text) PROMP_ERR_##name = number,
 typedef enum { PROMP_OK = 0, PROMP_ERRORS(PROMP_ERROR_ENUM) } promp_err_t;
