@@ -31,6 +31,13 @@ static int task_spin(promp_task_t *task)
     return 1;
 }
 
+/* Is asked to end, and returns a value all the same. */
+static int task_late(promp_task_t *task)
+{
+    (void)task_spin(task);
+    return task_value(task);
+}
+
 static int task_deaf(promp_task_t *task)
 {
     promp_task_progress(task, 0);
@@ -61,7 +68,8 @@ static int task_wait(promp_task_t *task)
 static int native_worker(void)
 {
     static const promp_task_def_t tasks[] = {{"value", task_value}, {"spin", task_spin}, {"deaf", task_deaf},
-                                             {"flood", task_flood}, {"wait", task_wait}, {NULL, NULL}};
+                                             {"flood", task_flood}, {"wait", task_wait}, {"late", task_late},
+                                             {NULL, NULL}};
     return promp_worker_run(tasks);
 }
 
@@ -136,7 +144,7 @@ static void test_stop_ends_waits(void **state)
     promp_worker_rig_task(rig, "flood");
     promp_worker_rig_fill(rig, PROMP_WINDOW_OUTPUT / 2);
     promp_session_urge(rig->session, PROMP_SLOT_STOP, 0, 0);
-    promp_worker_rig_done(rig, 1, 2);
+    promp_worker_rig_done(rig, 1, 1);
     uint64_t size = 0;
     while (size < PROMP_WINDOW_OUTPUT + PROMP_LIMIT_OUTPUT_QUEUE)
         size += promp_worker_rig_take(rig, PROMP_LANE_OUTPUT).output.text.size;
@@ -145,6 +153,32 @@ static void test_stop_ends_waits(void **state)
         free(record.body);
     ASSERT_EXITED(promp_worker_rig_wait(rig), 0);
     promp_worker_rig_close(rig);
+}
+
+static void test_stop_tells(void **state)
+{
+    /* Aim: what the last task of a stopped worker returns, and why it failed, arrives. */
+    static const struct {
+        const char *task, *text;
+    } rows[] = {{"late", NULL}, {"wait", "ended"}, {"spin", "the task returned 1"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        promp_worker_rig_t *rig = start(0);
+        promp_worker_rig_task(rig, rows[i].task);
+        promp_worker_rig_begun(rig, 1);
+        promp_session_urge(rig->session, PROMP_SLOT_STOP, 0, 0);
+        promp_message_t told = promp_worker_rig_take(rig, PROMP_LANE_MESSAGES);
+        if (rows[i].text) {
+            assert_int_equal(told.type, PROMP_TYPE_FAILURE);
+            assert_int_equal(told.failure.text.size, strlen(rows[i].text));
+            assert_memory_equal(told.failure.text.data, rows[i].text, told.failure.text.size);
+        } else {
+            assert_int_equal(told.type, PROMP_TYPE_RESULT);
+        }
+        promp_worker_rig_done(rig, 1, rows[i].text ? 1 : 0);
+        ASSERT_EXITED(promp_worker_rig_wait(rig), 0);
+        promp_worker_rig_close(rig);
+    }
 }
 
 static void test_relink(void **state)
@@ -192,13 +226,10 @@ static void test_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_abort_obeyed),
-        cmocka_unit_test(test_abort_terminates),
-        cmocka_unit_test(test_abort_ends_waits),
-        cmocka_unit_test(test_stop_ends_waits),
-        cmocka_unit_test(test_relink),
-        cmocka_unit_test(test_lifeline_ends),
-        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_abort_obeyed),     cmocka_unit_test(test_abort_terminates),
+        cmocka_unit_test(test_abort_ends_waits), cmocka_unit_test(test_stop_ends_waits),
+        cmocka_unit_test(test_stop_tells),       cmocka_unit_test(test_relink),
+        cmocka_unit_test(test_lifeline_ends),    cmocka_unit_test(test_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

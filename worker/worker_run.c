@@ -49,12 +49,13 @@ static int run_kind(promp_task_t *task, const promp_task_def_t *tasks)
     }
 }
 
-/* An aborted task that gave up has not failed. One that was done all the same is. */
+/* An aborted task that gave up has not failed. One that was done all the same is. Of a stopped worker's last task what it
+ * returns or why it failed is told. */
 static void run_one(promp_task_t *task, const promp_task_def_t *tasks)
 {
     int code = run_kind(task, tasks);
     promp_task_outcome_t outcome = PROMP_TASK_DONE;
-    if (code && promp_task_aborted(task)) {
+    if (code && promp_task_aborted(task) && !promp_worker_stopped(promp_task_worker(task))) {
         outcome = PROMP_TASK_ABORT;
     } else if (code) {
         outcome = PROMP_TASK_FAILURE;
