@@ -39,7 +39,8 @@ void promp_link_destroy(promp_link_t **link_p)
         return;
     promp_link_drop(link);
     for (size_t i = 0; i < link->fd_count; i++)
-        close(link->fds[i].fd);
+        if (link->fds[i].fd >= 0)
+            close(link->fds[i].fd);
     free(link->tags);
     free(link->in);
     close(link->fd);

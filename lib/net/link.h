@@ -36,9 +36,9 @@ promp_err_t promp_link_peer(const promp_link_t *link, pid_t *pid, uid_t *uid);
 
 /* Reads once. OK (something or nothing came), CLOSED at end of file or reset (FRAME_TRUNCATED when a frame
  * was incomplete), SYSTEM, DESCRIPTOR_COUNT (more than a frame may have, or unclaimed ones pile up),
- * DESCRIPTORS (none left here: some were lost), QUEUE_FULL (what was read before must be taken first),
- * MEMORY. Whatever it returns, frames read before can still be taken. *again (may be NULL): there may be
- * more. */
+ * DESCRIPTORS (none left here: some were lost; who can do without them goes on, their frame has -1 in their
+ * places), QUEUE_FULL (what was read before must be taken first), MEMORY. Whatever it returns, frames read
+ * before can still be taken. *again (may be NULL): there may be more. */
 promp_err_t promp_link_read(promp_link_t *link, bool *again);
 
 /* Bytes read since the link began: has the peer been heard? */
@@ -48,7 +48,7 @@ uint64_t promp_link_received(const promp_link_t *link);
  * DESCRIPTOR_COUNT (other descriptors came than were announced), CREDIT (beyond the window), OFFSET or
  * MESSAGE_* (a bad LINK_ACK): the link is spoilt, says the same from then on, and must be dropped. The frame
  * borrows until the next call of next or read. Its descriptors are claimed: fds[0..frame->fds-1] belong to
- * the caller (fds has room for PROMP_LIMIT_FRAME_FDS). */
+ * the caller (fds has room for PROMP_LIMIT_FRAME_FDS; -1: lost, as promp_link_read has said). */
 promp_err_t promp_link_next(promp_link_t *link, promp_frame_t *frame, int *fds, bool *got);
 
 /* The caller is done with bytes of windowed frames of the peer (size of the whole frame). */

@@ -174,6 +174,55 @@ static void test_no_room_for_fds(void **state)
     assert_int_equal(err, PROMP_ERR_DESCRIPTORS);
 }
 
+/* The limit of open files with which so many can still be opened. */
+static rlim_t limit_for(int room)
+{
+    rlim_t limit = 0;
+    for (; room > 0 || fcntl((int)limit, F_GETFD) >= 0; limit++)
+        room -= fcntl((int)limit, F_GETFD) < 0;
+    return limit;
+}
+
+static void test_lost_fds(void **state)
+{
+    /* Who goes on without them gets their frame, with -1 for each that was lost, and the frames behind it whole. */
+    for (int room = 0; room < 3; room++) {
+        link_pair_t *pair = *state;
+        int before = open_fds();
+        struct rlimit limit, small;
+        uint8_t bytes[PROMP_FRAME_HEADER];
+        int fds[PROMP_LIMIT_FRAME_FDS] = {0, 0, 0, 0};
+        promp_frame_t frame;
+        bool again;
+        link_rig_expect_none(pair->b);
+        for (int i = 2; i > 0; i--) {
+            link_rig_pack(bytes, PROMP_TYPE_BYE, PROMP_FRAME_HEADER, (uint8_t)i);
+            write_fds(pair->a, bytes, sizeof bytes, fds, (size_t)i);
+        }
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        small = (struct rlimit){limit_for(room), limit.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+        promp_err_t err = promp_link_read(pair->b, &again);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_int_equal(err, room < 2 ? PROMP_ERR_DESCRIPTORS : PROMP_OK);
+        assert_true(again);
+        assert_int_equal(promp_link_read(pair->b, NULL), PROMP_OK);
+        link_rig_expect(pair->b, &frame, fds);
+        assert_int_equal(frame.fds, 2);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(fds[i] >= 0, i < room);
+            if (fds[i] >= 0)
+                close(fds[i]);
+        }
+        link_rig_expect(pair->b, &frame, fds);
+        assert_int_equal(frame.fds, 1);
+        assert_true(fds[0] >= 0);
+        close(fds[0]);
+        assert_int_equal(open_fds(), before);
+        link_rig_expect_none(pair->b);
+    }
+}
+
 static void test_fds_dropped(void **state)
 {
     /* Descriptors queued behind a full socket are closed with the link, those of the caller are not touched. */
@@ -224,7 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_fds),         TEST(test_fds_of_nobody),   TEST(test_too_many_fds),
         TEST(test_fds_dropped), TEST(test_no_room_for_fds), TEST(test_peer),
-        TEST(test_flags),
+        TEST(test_flags),       TEST(test_lost_fds),
     };
     return cmocka_run_group_tests_name("link_fds", tests, NULL, NULL);
 }

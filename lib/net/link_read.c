@@ -70,6 +70,15 @@ static promp_err_t keep_fds(promp_link_t *link, const int *fds, size_t count)
     return err;
 }
 
+/* A descriptor that we could not take has its place all the same: -1. How many a frame has it tells itself. */
+static promp_err_t keep_lost(promp_link_t *link, size_t count)
+{
+    static const int lost[PROMP_LIMIT_FRAME_FDS] = {-1, -1, -1, -1};
+    promp_err_t err = keep_fds(link, lost, PROMP_LIMIT_FRAME_FDS - count);
+
+    return err ? err : PROMP_ERR_DESCRIPTORS;
+}
+
 static promp_err_t take_control(promp_link_t *link, struct msghdr *message, bool *any)
 {
     promp_err_t err = PROMP_OK;
@@ -83,10 +92,11 @@ static promp_err_t take_control(promp_link_t *link, struct msghdr *message, bool
         memcpy(fds, CMSG_DATA(c), count * sizeof(int));
         err = keep_fds(link, fds, count);
     }
-    *any = count > 0;
+    bool cut = message->msg_flags & MSG_CTRUNC;
+    *any = count > 0 || cut;
     /* Cut short: there were more than a frame may have, or we could not take what would have fitted. */
-    if (message->msg_flags & MSG_CTRUNC)
-        err = count == PROMP_LIMIT_FRAME_FDS ? PROMP_ERR_DESCRIPTOR_COUNT : PROMP_ERR_DESCRIPTORS;
+    if (cut && !err)
+        err = count == PROMP_LIMIT_FRAME_FDS ? PROMP_ERR_DESCRIPTOR_COUNT : keep_lost(link, count);
     return err;
 }
 
@@ -151,10 +161,15 @@ static promp_err_t claim(promp_link_t *link, const promp_frame_t *frame, uint64_
         return PROMP_ERR_DESCRIPTOR_COUNT;
     if (link->fd_count < frame->fds)
         return PROMP_ERR_DESCRIPTOR_COUNT;
-    for (size_t i = 0; i < frame->fds; i++)
+    size_t taken = frame->fds;
+    for (size_t i = 0; i < taken; i++)
         fds[i] = link->fds[i].fd;
-    link->fd_count -= frame->fds;
-    memmove(link->fds, link->fds + frame->fds, link->fd_count * sizeof link->fds[0]);
+    /* Of those that were lost with its last one, more were noted than there may have been. */
+    while (taken > 0 && taken < link->fd_count && link->fds[taken].fd < 0 &&
+           link->fds[taken].end == link->fds[taken - 1].end)
+        taken++;
+    link->fd_count -= taken;
+    memmove(link->fds, link->fds + taken, link->fd_count * sizeof link->fds[0]);
     return PROMP_OK;
 }
 
