@@ -1,0 +1,325 @@
+/* A regular file, read by pread and never mapped. That it is still the one that was shared is looked at after each read:
+ * a write sets the time of modification before it changes a byte, so whoever read a changed byte finds another time. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "container_inside.h"
+
+/* A FIFO does not block, a terminal does not become ours. */
+#define HOW_TO_OPEN (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+
+typedef struct {
+    promp_container_t head;
+    char *path; /* absolute; NULL: lent, there is the descriptor only */
+    dev_t device;
+    ino_t inode;
+    uint64_t time; /* of its last modification, ns since 1970 */
+    uint64_t born; /* likewise; 0: the file system does not tell */
+    pthread_mutex_t lock;
+    int fd;         /* -1: opened for each read. This and the next two under lock */
+    bool loose;     /* fd is closed as soon as nobody reads from it */
+    unsigned users; /* that read from fd */
+} file_t;
+
+static uint64_t time_of(const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * 1000000000U + (uint64_t)st->st_mtim.tv_nsec;
+}
+
+/* An inode's number is given to the next file when its own is deleted, and copies can keep size and time. */
+static uint64_t birth_of(int fd)
+{
+    struct statx st;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 || !(st.stx_mask & STATX_BTIME))
+        return 0;
+    return (uint64_t)st.stx_btime.tv_sec * 1000000000U + st.stx_btime.tv_nsec;
+}
+
+static const char *name_of(const file_t *file)
+{
+    return file->path ? file->path : "the file";
+}
+
+/* --- one use of it --- */
+
+/* OK: fd still shows what it did. */
+static promp_err_t check(const file_t *file, int fd, promp_error_t *error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "%s", name_of(file));
+    if (st.st_dev != file->device || st.st_ino != file->inode || !S_ISREG(st.st_mode))
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s was replaced", name_of(file));
+    if ((uint64_t)st.st_size != file->head.size)
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s had %llu bytes and has %llu",
+                               name_of(file), (unsigned long long)file->head.size,
+                               (unsigned long long)st.st_size);
+    if (time_of(&st) != file->time)
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s was written to", name_of(file));
+    return PROMP_OK;
+}
+
+static promp_err_t open_again(const file_t *file, int *fd, promp_error_t *error)
+{
+    *fd = open(file->path, HOW_TO_OPEN);
+    if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s is not there any more", file->path);
+    if (*fd < 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "%s", file->path);
+    promp_err_t e = check(file, *fd, error); /* what is there by now may be no file at all */
+    if (!e && birth_of(*fd) != file->born)
+        e = promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s was replaced", file->path);
+    if (e)
+        close(*fd);
+    return e;
+}
+
+/* A descriptor to be read from and given back by release(). */
+static promp_err_t take(file_t *file, int *fd, promp_error_t *error)
+{
+    pthread_mutex_lock(&file->lock);
+    *fd = file->fd;
+    if (*fd >= 0)
+        file->users++;
+    pthread_mutex_unlock(&file->lock);
+    return *fd >= 0 ? PROMP_OK : open_again(file, fd, error);
+}
+
+static void release(file_t *file, int fd)
+{
+    pthread_mutex_lock(&file->lock);
+    bool own = fd != file->fd; /* fd is open, so no other one can have its number */
+    if (!own && --file->users == 0 && file->loose) {
+        file->fd = -1;
+        own = true;
+    }
+    pthread_mutex_unlock(&file->lock);
+    if (own)
+        close(fd);
+}
+
+/* --- the container --- */
+
+static promp_err_t file_read(promp_container_t *container, uint64_t offset, void *buffer, size_t size,
+                             size_t *got, promp_error_t *error)
+{
+    file_t *file = (file_t *)container;
+    size_t done = 0;
+    int system = 0;
+    int fd;
+    promp_err_t e = take(file, &fd, error);
+
+    if (e)
+        return e;
+    while (done < size) {
+        ssize_t n = pread(fd, (uint8_t *)buffer + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            system = errno;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if ((e = check(file, fd, error)))
+        goto out;
+    if (system)
+        e = promp_error_set(error, promp_error_from_errno(system), system, "%s", name_of(file));
+    else if (done < size)
+        e = promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s ends at %llu of its %llu bytes",
+                            name_of(file), (unsigned long long)(offset + done),
+                            (unsigned long long)container->size);
+    else
+        *got = size;
+out:
+    release(file, fd);
+    return e;
+}
+
+/* With no descriptor left reads can still be asked for. */
+static promp_err_t file_lend(promp_container_t *container, promp_lent_t *lent, promp_error_t *error)
+{
+    file_t *file = (file_t *)container;
+    int fd;
+    promp_err_t e = take(file, &fd, error);
+
+    if (e)
+        return e == PROMP_ERR_DESCRIPTORS ? PROMP_OK : e;
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    e = check(file, fd, error);
+    release(file, fd);
+    if (own >= 0 && !e)
+        *lent = (promp_lent_t){.how = PROMP_LEND_FILE, .fd = own, .time = file->time};
+    else if (own >= 0)
+        close(own);
+    return e;
+}
+
+static void file_advise(promp_container_t *container, promp_advice_t advice, uint64_t offset, uint64_t size)
+{
+    static const int hints[] = {
+        [PROMP_ADVISE_NORMAL] = POSIX_FADV_NORMAL,
+        [PROMP_ADVISE_SEQUENTIAL] = POSIX_FADV_SEQUENTIAL,
+        [PROMP_ADVISE_RANDOM] = POSIX_FADV_RANDOM,
+        [PROMP_ADVISE_SOON] = POSIX_FADV_WILLNEED,
+    };
+    file_t *file = (file_t *)container;
+    int fd;
+
+    if ((size_t)advice >= sizeof hints / sizeof *hints || take(file, &fd, NULL))
+        return;
+    if (advice == PROMP_ADVISE_SOON)
+        posix_fadvise(fd, (off_t)offset, (off_t)size, hints[advice]);
+    else
+        posix_fadvise(fd, 0, 0, hints[advice]);
+    release(file, fd);
+}
+
+/* What is lent cannot be opened again. */
+static void file_loosen(promp_container_t *container)
+{
+    file_t *file = (file_t *)container;
+
+    pthread_mutex_lock(&file->lock);
+    file->loose = file->path != NULL;
+    if (file->loose && file->fd >= 0 && file->users == 0) {
+        close(file->fd);
+        file->fd = -1;
+    }
+    pthread_mutex_unlock(&file->lock);
+}
+
+static void file_free(promp_container_t *container)
+{
+    file_t *file = (file_t *)container;
+
+    if (file->fd >= 0)
+        close(file->fd);
+    pthread_mutex_destroy(&file->lock);
+    free(file->path);
+    free(file);
+}
+
+static const promp_container_ops_t file_ops = {
+    .read = file_read,
+    .lend = file_lend,
+    .advise = file_advise,
+    .loosen = file_loosen,
+    .free = file_free,
+};
+
+/* --- making one --- */
+
+/* Takes path (may be NULL) and fd over, also on failure. */
+static promp_container_t *made(const promp_id_t *id, const struct stat *st, char *path, int fd,
+                               promp_error_t *error)
+{
+    promp_err_t e = PROMP_ERR_MEMORY;
+    int system = 0;
+    file_t *file = malloc(sizeof *file);
+
+    if (!file)
+        goto err0;
+    if ((e = promp_container_init(&file->head, &file_ops, id, (uint64_t)st->st_size)))
+        goto err1;
+    if ((system = pthread_mutex_init(&file->lock, NULL))) {
+        e = promp_error_from_errno(system);
+        goto err1;
+    }
+    file->path = path;
+    file->device = st->st_dev;
+    file->inode = st->st_ino;
+    file->time = time_of(st);
+    file->born = path ? birth_of(fd) : 0;
+    file->fd = fd;
+    file->loose = false;
+    file->users = 0;
+    if (promp_container_fd_scarce(fd))
+        file_loosen(&file->head);
+    return &file->head;
+
+err1:
+    free(file);
+err0:
+    promp_error_set(error, e, system, NULL);
+    free(path);
+    close(fd);
+    return NULL;
+}
+
+/* The working folder can be another one when the file is opened again. NULL with errno. */
+static char *absolute(const char *path)
+{
+    char *folder = path[0] == '/' ? strdup("") : getcwd(NULL, 0);
+    size_t have = folder ? strlen(folder) : 0;
+    size_t size = have + strlen(path) + 2;
+    char *whole = folder ? malloc(size) : NULL;
+
+    if (whole) {
+        memcpy(whole, folder, have);
+        if (path[0] != '/')
+            whole[have++] = '/';
+        strcpy(whole + have, path);
+    }
+    free(folder);
+    return whole;
+}
+
+promp_container_t *promp_container_file(const char *path, promp_error_t *error)
+{
+    promp_err_t e;
+    struct stat st;
+    int system;
+
+    if (!path) {
+        promp_error_set(error, PROMP_ERR_ARGUMENT, 0, "there is no path");
+        return NULL;
+    }
+    int fd = open(path, HOW_TO_OPEN);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        system = errno;
+        e = promp_error_from_errno(system);
+        promp_error_set(error, e == PROMP_ERR_SYSTEM ? PROMP_ERR_CONTAINER_FILE : e, system, "%s", path);
+        goto err;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        promp_error_set(error, PROMP_ERR_CONTAINER_FILE, 0, "%s is not a regular file", path);
+        goto err;
+    }
+    char *whole = absolute(path);
+    if (!whole) {
+        system = errno;
+        promp_error_set(error, promp_error_from_errno(system), system, "%s", path);
+        goto err;
+    }
+    return made(NULL, &st, whole, fd, error);
+
+err:
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+promp_container_t *promp_container_lent_file(const promp_id_t *id, uint64_t size, int fd, uint64_t time,
+                                             promp_error_t *error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        promp_error_set(error, promp_error_from_errno(errno), errno, NULL);
+    else if (!S_ISREG(st.st_mode))
+        promp_error_set(error, PROMP_ERR_MESSAGE_FIELD, 0, "what was lent is not a regular file");
+    else if ((uint64_t)st.st_size != size || time_of(&st) != time)
+        promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, NULL);
+    else
+        return made(id, &st, NULL, fd, error);
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
