@@ -41,8 +41,9 @@ typedef struct {
     promp_err_t (*lend)(promp_container_t *container, promp_lent_t *lent, promp_error_t *error);
     void (*advise)(promp_container_t *container, promp_advice_t advice, uint64_t offset,
                    uint64_t size); /* NULL: nothing happens */
-    /* Another one must not keep a descriptor open for this one from now on: there are too many (PROMP_LIMIT_OPEN_FILES).
-     * NULL: it holds none. */
+    /* It keeps no descriptor open from now on: there are too many (PROMP_LIMIT_OPEN_FILES). A file is then opened anew for
+     * each read and lending, and read as before as long as its path names it; sealed memory is not lent any more; a lent
+     * file has nothing but its descriptor and keeps it. NULL: it holds none; the sharer counts the others. */
     void (*loosen)(promp_container_t *container);
     void (*free)(promp_container_t *container); /* frees the container itself, too */
 } promp_container_ops_t;
@@ -60,8 +61,8 @@ struct promp_container {
 promp_err_t promp_container_init(promp_container_t *container, const promp_container_ops_t *ops,
                                  const promp_id_t *id, uint64_t size);
 
-/* What a lent descriptor shows. memory: fd is checked for its seals and its size and mapped; file: its kind, size and time
- * are checked (else CONTAINER_CHANGED). Takes fd over, also on failure. */
+/* What a lent descriptor shows. memory: fd is checked for its seals and its size (else MESSAGE_FIELD) and mapped; file: its
+ * kind (else MESSAGE_FIELD), size and time (else CONTAINER_CHANGED) are checked. Takes fd over, also on failure. */
 promp_container_t *promp_container_lent(const promp_id_t *id, uint64_t size, const promp_lent_t *lent,
                                         promp_error_t *error);
 /* Likewise from bytes that came along; copied into plain memory. */
@@ -69,13 +70,12 @@ promp_container_t *promp_container_inline(const promp_id_t *id, const void *data
                                           promp_error_t *error);
 
 promp_err_t promp_container_lend(promp_container_t *container, promp_lent_t *lent, promp_error_t *error);
-/* True the first time that it is asked for a container that keeps a file open: the sharer counts those. */
 void promp_container_loosen(promp_container_t *container);
 
 /* --- reads of workers that somebody else serves --- */
 
-/* One read to be done in the right thread. Made and freed by whoever asks; done is called exactly once, without locks:
- * by promp_container_serve, or with CONTAINER_GONE when nobody serves any more. */
+/* One read to be done in the right thread. Made and freed by whoever asks, who keeps the container until then; done is
+ * called exactly once, without locks: by promp_container_serve, or with gone set when nobody serves any more. */
 typedef struct promp_container_job {
     struct promp_container_job *next;
     promp_container_t *container;
@@ -84,7 +84,8 @@ typedef struct promp_container_job {
     bool gone;                            /* nobody serves: answer with CONTAINER_GONE */
 } promp_container_job_t;
 
-/* Queues a job at a container of kind SERVE. After promp_container_serve_end done is called at once with gone set. */
+/* Queues a job at a container of kind SERVE. For any other, and after promp_container_serve_end, done is called at once
+ * with gone set. */
 void promp_container_queue(promp_container_t *container, promp_container_job_t *job);
 
 #endif

@@ -32,8 +32,9 @@ typedef struct promp_container promp_container_t;
 /* Copies the bytes; from PROMP_SEALED_FROM on into a sealed memory file, which workers on this host map. */
 PROMP_EXPORT promp_container_t *promp_container_bytes(const void *data, size_t size, promp_error_t *error);
 
-/* A regular file as it is now: when it changes later (size or time of modification), reads fail with
- * CONTAINER_CHANGED. A file that is replaced by another is read on as it was. */
+/* A regular file as it is now: when it changes later (size or time of modification, which a write through a mapping may
+ * leave as it was), reads fail with CONTAINER_CHANGED. A file whose path is given to another one or removed is read on as
+ * it was, while there are few; those for which no descriptor is kept open fail with CONTAINER_CHANGED. */
 PROMP_EXPORT promp_container_t *promp_container_file(const char *path, promp_error_t *error);
 
 /* A memory file that is sealed against writing, growing and shrinking (else ARGUMENT); fd stays the caller's. */
@@ -41,9 +42,9 @@ PROMP_EXPORT promp_container_t *promp_container_memory(int fd, promp_error_t *er
 
 /* Bytes that your code supplies. */
 typedef struct {
-    uint64_t size;
+    uint64_t size; /* at most INT64_MAX */
     /* Fills buffer with the size bytes at offset, all below the size above. OK; anything else, with error filled or not,
-     * fails that read and nothing more. One call at a time. */
+     * fails that read and nothing more. One call at a time; it cannot read from the container itself. */
     promp_err_t (*read)(void *arg, uint64_t offset, void *buffer, size_t size, promp_error_t *error);
     void (*free)(void *arg); /* with the last reference, in any thread; may be NULL */
     void *arg;
@@ -51,6 +52,7 @@ typedef struct {
      * promp_container_serve. (promp_container_read of this process calls it at once, in its own thread.) */
     bool own_thread;
 } promp_container_object_t;
+/* NULL: free was not called. */
 PROMP_EXPORT promp_container_t *promp_container_object(const promp_container_object_t *object,
                                                        promp_error_t *error);
 
