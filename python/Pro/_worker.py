@@ -11,6 +11,7 @@ import types
 from . import _process, _promp
 
 _CODE_CACHE = 64  # compiled scripts that are kept, so that a call repeated is not compiled again
+_CODE_BYTES = 4 << 20  # of their texts together
 _OUTCOME_DONE, _OUTCOME_FAILED, _OUTCOME_ABORTED = range(3)
 
 
@@ -19,9 +20,10 @@ def _compile(cache, code, name):
     compiled = cache.get(key)
     if compiled is None:
         compiled = compile(code.decode("utf-8"), name, "exec", dont_inherit=True)
-        if len(cache) >= _CODE_CACHE:
-            cache.pop(next(iter(cache)))
-        cache[key] = compiled
+        if len(code) <= _CODE_BYTES:
+            cache[key] = compiled
+            while len(cache) > _CODE_CACHE or sum(len(text) for text, _ in cache) > _CODE_BYTES:
+                del cache[next(iter(cache))]
     return compiled
 
 

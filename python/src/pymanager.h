@@ -11,6 +11,7 @@ typedef struct {
     promp_manager_t *manager; /* NULL: closed */
     promp_pyworker_t *parent; /* NULL: a root manager */
     PyObject *waits;          /* dict: worker -> capsule with its wait object */
+    Py_ssize_t sweep_at;      /* so many of them: time to look for those of ended workers */
     int inside;           /* calls under way that may let go of the GIL or call back: it must not be closed */
     PyObject *pending[3]; /* exception raised by a call-back, to be raised by the call that led to it */
 } promp_pymanager_t;

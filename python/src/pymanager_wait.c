@@ -3,10 +3,13 @@
 
 /* What promp_manager_abort waits beyond its time-out for the node to end the worker, ms. */
 #define LINGER 1000
+/* Wait objects of ended workers that may gather before they are looked for. */
+#define SWEEP 16
 
 /* What libpromp gives back to the functions below. It lives in a capsule in self->waits. */
 typedef struct {
     promp_pymanager_t *self;
+    int timeout; /* of an abort, ms */
     PyObject
         *mirror; /* has _progress(int), _text(str), _aborted() -> bool; refers to the user's object weakly */
 } wait_arg_t;
@@ -59,12 +62,43 @@ static void free_arg(PyObject *capsule)
     PyMem_Free(arg);
 }
 
+/* PROMP_ERR_NO_WORKER: there is no such worker, or all of its progress has been shown and it is not mirrored any more. */
+static promp_err_t mirror_worker(promp_pymanager_t *self, uint32_t worker, wait_arg_t *arg)
+{
+    promp_wait_object_t wait = {.arg = arg,
+                                .progress = on_progress,
+                                .text = on_text,
+                                .aborted = on_aborted,
+                                .abort_timeout = arg->timeout};
+    return promp_manager_set_wait_object(self->manager, worker, &wait);
+}
+
+/* Drops the capsules of workers that have ended, now and then, so that it costs little. 0, or -1 with an exception. */
+static int sweep(promp_pymanager_t *self)
+{
+    if (PyDict_Size(self->waits) < self->sweep_at)
+        return 0;
+    PyObject *workers = PyDict_Keys(self->waits);
+    Py_ssize_t count = workers ? PyList_Size(workers) : 0;
+    int result = workers ? 0 : -1;
+    for (Py_ssize_t i = 0; i < count && result == 0; i++) {
+        PyObject *worker = PyList_GetItem(workers, i);
+        wait_arg_t *arg = PyCapsule_GetPointer(PyDict_GetItem(self->waits, worker), NULL);
+        uint32_t id = (uint32_t)PyLong_AsUnsignedLong(worker);
+        if (mirror_worker(self, id, arg) == PROMP_ERR_NO_WORKER)
+            result = PyDict_DelItem(self->waits, worker);
+    }
+    self->sweep_at = 2 * PyDict_Size(self->waits) + SWEEP;
+    Py_XDECREF(workers);
+    return result;
+}
+
 static PyObject *new_arg(promp_pymanager_t *self, PyObject *mirror)
 {
     wait_arg_t *arg = PyMem_Malloc(sizeof *arg);
     if (!arg)
         return PyErr_NoMemory();
-    *arg = (wait_arg_t){self, NULL};
+    *arg = (wait_arg_t){.self = self};
     PyObject *capsule = PyCapsule_New(arg, NULL, free_arg);
     if (capsule)
         arg->mirror = Py_NewRef(mirror);
@@ -73,8 +107,8 @@ static PyObject *new_arg(promp_pymanager_t *self, PyObject *mirror)
     return capsule;
 }
 
-/* The capsule of a worker, kept by the manager: one for its whole life, because a call-back that uses it may be what leads
- * here. A new reference. */
+/* The capsule of a worker, kept by the manager: one for the worker's whole life, because a call-back that uses it may be what
+ * leads here. A new reference. */
 static PyObject *capsule_of(promp_pymanager_t *self, PyObject *worker, PyObject *mirror)
 {
     PyObject *capsule = PyDict_GetItemWithError(self->waits, worker);
@@ -104,14 +138,15 @@ PyObject *promp_pymanager_set_wait(promp_pymanager_t *self, PyObject *args)
         return NULL;
     if (!self->waits && !(self->waits = PyDict_New()))
         return NULL;
+    if (sweep(self) < 0)
+        return NULL;
     if (!(key = PyLong_FromUnsignedLong(worker)) || !(capsule = capsule_of(self, key, mirror)))
         goto out;
-    promp_wait_object_t wait = {.arg = PyCapsule_GetPointer(capsule, NULL),
-                                .progress = on_progress,
-                                .text = on_text,
-                                .aborted = on_aborted,
-                                .abort_timeout = timeout};
-    promp_err_t error = promp_manager_set_wait_object(manager, worker, &wait);
+    wait_arg_t *arg = PyCapsule_GetPointer(capsule, NULL);
+    arg->timeout = timeout;
+    promp_err_t error = mirror_worker(self, worker, arg);
+    if (error == PROMP_ERR_NO_WORKER && PyDict_DelItem(self->waits, key) < 0)
+        goto out;
     if (error == PROMP_OK || error == PROMP_ERR_NO_WORKER)
         result = Py_NewRef(Py_None);
     else

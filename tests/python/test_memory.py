@@ -2,6 +2,7 @@
 
 import pytest
 from test_mp import LOOP
+from test_tasks import CALL
 
 MEASURE = LOOP + """
 import gc
@@ -88,3 +89,49 @@ def test_hundred_thousand_calls(run):
 def test_thousand_managers(run):
     """Aim: as above, 1,000 managers."""
     assert run(MANAGERS, "0", "1000", stderr=None, timeout=500) == "ok\n"
+
+
+def test_wait_objects_of_ended_workers(run):
+    """A manager that mirrors one worker after the other keeps what it needs for those that live, not for all there were."""
+    assert run(LOOP + """
+import gc
+m = ProManager()
+def kept(): return sum(len(x) for x in gc.get_referents(m._core) if isinstance(x, dict))
+alive = m.startWorker()
+seen = []
+class Wait(NTSimpleWait):
+    def progress(self, i): seen.append(i)
+first = Wait(); mirror = m.createWaitObject(alive, first)
+for i in range(60):
+    w = m.startWorker()
+    wo = Wait(); mw = m.createWaitObject(w, wo)
+    m.stopWorker(w)
+    while not m.workerExit(w): m.wait(100); m.processMessages()
+    m.processMessages()
+assert 1 <= kept() <= 40, kept()
+m.evalPythonCode(alive, "from Pro.MP import *; proWorkerObject().waitObject().progress(7)"); loop(m)
+assert seen == [7], seen
+for i in range(100): m.createWaitObject(10**6 + i, first)
+assert kept() <= 40, kept()
+print("ok")
+""") == "ok\n"
+
+
+def test_compiled_scripts_are_bounded_in_bytes(run):
+    """A worker keeps compiled scripts for calls that are repeated, but not 64 of any size."""
+    assert run(CALL + """
+used = "import gc\\ndef f(): gc.collect(); return int(open('/proc/self/statm').read().split()[1]) >> 8" # MiB
+def many(n):
+    for i in range(n): # each a string constant of 3 MiB
+        m.evalPythonFunction(w, "x = '" + str(i) + "y" * (3 << 20) + "'\\ndef f(): return len(x)", "f", [], True); loop(m)
+        assert m.takeResult(w) > 3 << 20
+    return call(used)
+begin, end = many(15), many(45)
+assert end - begin < 60, (begin, end)
+text = "import time\\ndef f(): return 1\\n" + "".join(f"def g{i}(a):\\n return [a, {i}, a + {i}]\\n" for i in range(20000))
+took = []
+for i in range(3):
+    begin = time.monotonic(); assert call(text) == 1; took.append(time.monotonic() - begin)
+assert min(took[1:]) < took[0] / 2, took
+print("ok")
+""", env={"MALLOC_MMAP_THRESHOLD_": "65536"}) == "ok\n" # what is freed goes back to the system at once
