@@ -27,6 +27,12 @@ bool promp_agent_watch(promp_agent_t *a, int fd, promp_agent_on_t on, uint32_t n
     return epoll_ctl(a->epoll, add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) == 0;
 }
 
+void promp_agent_fail(promp_agent_t *a, promp_err_t error)
+{
+    a->ended = true;
+    a->error = error;
+}
+
 /* --- the keeper --- */
 
 static void keeper_frames(promp_agent_t *a, promp_err_t *error, int64_t now)
@@ -40,9 +46,21 @@ static void keeper_frames(promp_agent_t *a, promp_err_t *error, int64_t now)
             close(fds[i]);
         if (frame.type == PROMP_TYPE_ROSTER_END && frame.body.size >= sizeof a->node.b)
             memcpy(a->node.b, frame.body.data, sizeof a->node.b);
+        if (frame.type == PROMP_TYPE_SPAWNED || frame.type == PROMP_TYPE_SPAWN_FAILED)
+            promp_agent_reserve_done(a);
         promp_agent_core_keeper_frame(a->core, &frame, frame.fds ? fds[0] : -1, now);
         promp_agent_do(a, now);
     }
+}
+
+/* A pidfd that cannot be taken is done without: the keeper can still end that worker. */
+static promp_err_t keeper_read(promp_agent_t *a, bool *more)
+{
+    promp_agent_reserve_lend(a);
+    promp_err_t error = promp_link_read(a->keeper, more);
+
+    promp_agent_reserve_settle(a);
+    return error == PROMP_ERR_DESCRIPTORS ? PROMP_OK : error;
 }
 
 static void keeper_ready(promp_agent_t *a, uint32_t events, int64_t now)
@@ -58,12 +76,17 @@ static void keeper_ready(promp_agent_t *a, uint32_t events, int64_t now)
         a->keeper_writing = false;
     }
     while (more && !end) {
-        end = promp_link_read(a->keeper, &more);
+        end = keeper_read(a, &more);
         keeper_frames(a, &error, now);
         end = error ? error : end;
     }
     if (!end)
         return;
+    if (end != PROMP_ERR_CLOSED && end != PROMP_ERR_FRAME_TRUNCATED) {
+        promp_agent_fail(
+            a, end); /* not the keeper has ended, and with it all workers: another agent can do better */
+        return;
+    }
     promp_link_destroy(&a->keeper);
     promp_agent_core_keeper_lost(a->core, now);
     promp_agent_do(a, now);
@@ -230,6 +253,7 @@ promp_err_t promp_agent_run(const promp_agent_run_t *config, promp_error_t *erro
         if (a.owner[i] >= 0)
             close(a.owner[i]);
     free(a.owner);
+    promp_agent_reserve_free(&a);
     promp_link_destroy(&a.keeper);
     promp_agent_core_destroy(&a.core);
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)

@@ -76,6 +76,12 @@ void promp_agent_core_refuse(promp_agent_core_t *core, promp_agent_link_t *link,
     promp_agent_life_ended(core, s, now);
 }
 
+/* Who comes back to his workers is not kept out by the links of others. */
+static bool has_place(const promp_agent_core_t *core, const promp_agent_owner_t *owner)
+{
+    return core->managers <= PROMP_LIMIT_LINKS || (owner->sessions.count && owner->links == 1);
+}
+
 uint32_t promp_agent_core_opened(promp_agent_core_t *core, const promp_agent_peer_t *peer, int64_t now)
 {
     promp_agent_link_t *link = promp_agent_table_link_new(core, now);
@@ -91,12 +97,10 @@ uint32_t promp_agent_core_opened(promp_agent_core_t *core, const promp_agent_pee
         error = PROMP_ERR_NODE_GONE;
     else if (peer->uid != core->config.uid)
         error = PROMP_ERR_FOREIGN_USER;
-    else if (core->managers > PROMP_LIMIT_LINKS)
-        error = PROMP_ERR_LIMIT_LINKS;
-    else if (!(link->owner = promp_agent_table_owner(core, peer->pid, peer->start)))
+    else if (!(link->owner = promp_agent_owner_get(core, peer->pid, peer->start)))
         error = PROMP_ERR_MEMORY;
-    else
-        link->owner->links++;
+    else if (link->owner->links++, !has_place(core, link->owner))
+        error = PROMP_ERR_LIMIT_LINKS;
     if (error)
         promp_agent_core_refuse(core, link, error, now);
     promp_agent_core_due(core, now + PROMP_TIME_HANDSHAKE);
@@ -243,39 +247,17 @@ void promp_agent_core_closed(promp_agent_core_t *core, uint32_t number, promp_er
     if (!link)
         return;
     promp_agent_session_t *s = link->session;
+    /* A RELINK that did not reach its worker: for want of descriptors in the keeper or there. */
+    bool lost = s && s->greeted && link->state == PROMP_AGENT_LINK_NEW;
 
     if (why >= PROMP_ERR_FRAME_SIZE && why <= PROMP_ERR_SILENT && why != PROMP_ERR_FRAME_TRUNCATED) {
         promp_agent_core_refuse(core, link, why, now);
         return;
     }
     promp_agent_table_link_close(core, link);
-    if (s && why != PROMP_ERR_CLOSED && why != PROMP_ERR_FRAME_TRUNCATED)
+    if (s && (lost || (why != PROMP_ERR_CLOSED && why != PROMP_ERR_FRAME_TRUNCATED)))
         promp_agent_life_unlinked(core, s, why, now);
     else if (s)
         promp_agent_life_ended(core, s, now);
-    promp_agent_core_due(core, now);
-}
-
-void promp_agent_core_owner_died(promp_agent_core_t *core, uint32_t number, int64_t now)
-{
-    promp_agent_owner_t *owner = promp_numbers_get(&core->owners, number);
-    promp_node_t *node;
-
-    if (!owner)
-        return;
-    /* Not found again by a process that has the same number later; kept until the last of it is gone. */
-    owner->dead = true;
-    owner->links++;
-    for (uint32_t i = 0; i < core->links.size; i++) {
-        promp_agent_link_t *link = promp_agent_table_link(core, i);
-
-        if (link && link->owner == owner)
-            promp_agent_table_link_close(core, link);
-    }
-    while ((node = promp_list_first(&owner->sessions)))
-        promp_agent_life_abandon(core, PROMP_CONTAINER(node, promp_agent_session_t, owned),
-                                 PROMP_ERR_WORKER_MANAGER_GONE);
-    owner->links--;
-    promp_agent_table_owner_release(core, owner);
     promp_agent_core_due(core, now);
 }

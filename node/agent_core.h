@@ -50,7 +50,7 @@ typedef enum {
     PROMP_AGENT_SLAY,      /* kill process handle/pid and its process group now */
     PROMP_AGENT_DROP,      /* handle is not needed any more: close it */
     PROMP_AGENT_WATCH,   /* watch process pid (start time start): when it ends, or is not there any more, call
-                            promp_agent_core_owner_died(owner) */
+                            promp_agent_core_owner_died(owner); where it cannot be watched, _owner_unwatched */
     PROMP_AGENT_UNWATCH, /* stop watching owner; its number is free again */
     PROMP_AGENT_KILL_KEEPER, /* the keeper does not answer: kill it; then promp_agent_core_keeper_lost */
     PROMP_AGENT_END /* send what the links take within a moment, then end; error: PROMP_OK in good order */
@@ -83,7 +83,7 @@ bool promp_agent_core_serving(const promp_agent_core_t *core);
 
 /* --- events: links. Links of workers are made by TO_KEEPER, so only managers are "opened" --- */
 
-/* A process connected. Returns its link's number (below PROMP_LIMIT_LINKS + PROMP_LIMIT_WORKERS + 2), NONE
+/* A process connected. Returns its link's number (below PROMP_LIMIT_LINKS + 2 * PROMP_LIMIT_WORKERS + 2), NONE
  * without memory: then close it. A refused one gets a number too, REFUSED and CLOSE. */
 uint32_t promp_agent_core_opened(promp_agent_core_t *core, const promp_agent_peer_t *peer, int64_t now);
 
@@ -101,6 +101,9 @@ void promp_agent_core_flushed(promp_agent_core_t *core, uint64_t tag, uint64_t b
 /* --- events: processes --- */
 
 void promp_agent_core_owner_died(promp_agent_core_t *core, uint32_t owner, int64_t now);
+/* It could not be watched for want of descriptors or memory here, which is not its fault: it is not let in, but what
+ * it has here stays, for its lease, and it is watched when it comes again. */
+void promp_agent_core_owner_unwatched(promp_agent_core_t *core, uint32_t owner, int64_t now);
 
 /* A frame of the keeper. handle: the descriptor that came along (a pidfd), -1: none; it is the core's now. */
 void promp_agent_core_keeper_frame(promp_agent_core_t *core, const promp_frame_t *frame, int handle,

@@ -59,11 +59,20 @@ static void keeper_sent(promp_agent_t *a)
 
 static void to_keeper(promp_agent_t *a, const promp_agent_effect_t *e, int64_t now)
 {
+    bool spawn = e->out->frame.type == PROMP_TYPE_SPAWN;
     promp_err_t error = PROMP_OK;
     int ends[2] = {-1, -1};
 
     if (!a->keeper)
         return;
+    if (spawn && promp_link_queued(a->keeper) > PROMP_LIMIT_LINK_QUEUE / 2)
+        error = PROMP_ERR_QUEUE_FULL; /* the other half is for what must not be lost */
+    else if (spawn)
+        error = promp_agent_reserve_add(a);
+    if (error) {
+        promp_agent_core_closed(a->core, e->link, error, now);
+        return;
+    }
     if (e->link != PROMP_AGENT_NONE) {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
             error = promp_error_from_errno(errno);
@@ -75,8 +84,15 @@ static void to_keeper(promp_agent_t *a, const promp_agent_effect_t *e, int64_t n
     keeper_sent(a);
     if (ends[1] >= 0)
         close(ends[1]);
-    if (error && e->link != PROMP_AGENT_NONE)
+    if (!error)
+        return;
+    if (spawn)
+        promp_agent_reserve_done(a);
+    if (e->link != PROMP_AGENT_NONE)
         promp_agent_core_closed(a->core, e->link, error == PROMP_ERR_CLOSED ? PROMP_ERR_SYSTEM : error, now);
+    else if (error != PROMP_ERR_CLOSED)
+        promp_agent_fail(
+            a, error); /* what the keeper was to know is lost: another agent begins with what is true */
 }
 
 /* The group has the number of its first process, which is its own until that one has been waited for. */
@@ -108,18 +124,26 @@ static bool has_room(promp_agent_t *a, uint32_t number)
 static void watch(promp_agent_t *a, const promp_agent_effect_t *e, int64_t now)
 {
     int pidfd = promp_proc_pidfd((pid_t)e->pid);
+    bool gone = pidfd < 0 && errno == ESRCH;
     promp_proc_t proc;
 
-    if (pidfd >= 0 && promp_proc_read((pid_t)e->pid, &proc) && proc.start == e->start &&
-        has_room(a, e->owner) && promp_agent_watch(a, pidfd, PROMP_AGENT_ON_OWNER, e->owner, true, false)) {
+    if (pidfd >= 0 && !promp_proc_read((pid_t)e->pid, &proc))
+        gone = errno == ENOENT || errno == ESRCH;
+    else if (pidfd >= 0 && proc.start != e->start)
+        gone = true;
+    else if (pidfd >= 0 && has_room(a, e->owner) &&
+             promp_agent_watch(a, pidfd, PROMP_AGENT_ON_OWNER, e->owner, true, false)) {
         a->owner[e->owner] = pidfd;
         return;
     }
     if (pidfd >= 0)
         close(pidfd);
-    else if (errno != ESRCH)
-        promp_agent_links_full(a, now);
-    promp_agent_core_owner_died(a->core, e->owner, now);
+    if (gone) {
+        promp_agent_core_owner_died(a->core, e->owner, now);
+        return;
+    }
+    promp_agent_links_full(a, now);
+    promp_agent_core_owner_unwatched(a->core, e->owner, now);
 }
 
 static void unwatch(promp_agent_t *a, uint32_t owner)

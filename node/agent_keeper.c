@@ -17,7 +17,7 @@ static promp_agent_session_t *known(promp_agent_core_t *core, const promp_id_t *
     if (!s)
         return NULL;
     s->parent_id = *parent;
-    if (promp_id_is_none(parent) && (owner = promp_agent_table_owner(core, owner_pid, owner_start)))
+    if (promp_id_is_none(parent) && (owner = promp_agent_owner_get(core, owner_pid, owner_start)))
         promp_agent_table_own(s, owner, NULL);
     if (promp_id_is_none(parent) && !owner) {
         promp_agent_table_session_free(core, s);

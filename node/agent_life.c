@@ -47,7 +47,6 @@ static promp_agent_link_t *worker_link(promp_agent_core_t *core, promp_agent_ses
     if (link) {
         link->session = s;
         s->worker = link;
-        s->worker_heard = now;
     }
     return link;
 }
@@ -177,6 +176,8 @@ void promp_agent_life_unlinked(promp_agent_core_t *core, promp_agent_session_t *
     if (s->state == PROMP_AGENT_SPAWNING) {
         promp_agent_life_failed(core, s, &failed, now);
     } else if (s->state == PROMP_AGENT_RUNNING) {
+        if (why != PROMP_ERR_CLOSED && why != PROMP_ERR_FRAME_TRUNCATED)
+            s->worker_heard = now; /* that we have no link for it is not its fault */
         s->due = now + PROMP_TIMEOUT_MIN / 2;
         promp_agent_core_due(core, s->due);
     } else {

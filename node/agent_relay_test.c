@@ -140,8 +140,13 @@ static void other_user(void **state)
 
 static void too_many_links(void **state)
 {
-    /* One manager more than allowed is refused; after one has left there is room. */
+    /* One manager more than allowed is refused, unless it comes back to its workers; after one has left there is
+     * room. */
     world_t *w = *state;
+    uint32_t back = open_manager(w, 50);
+
+    start(w, back, 1);
+    promp_agent_core_closed(w->core, back, PROMP_ERR_CLOSED, w->now);
     promp_agent_peer_t peer = {.pid = 60, .uid = 7, .start = 1};
     uint32_t first = open_manager(w, 60), link = first;
 
@@ -151,6 +156,14 @@ static void too_many_links(void **state)
         drain(w);
     }
     assert_int_equal(refused(w, link), PROMP_ERR_LIMIT_LINKS);
+    forget(w);
+    back = open_manager(w, 50); /* who has a worker here, and no other link */
+    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_WELCOME, back), 1);
+    peer = (promp_agent_peer_t){.pid = 50, .uid = 7, .start = 500};
+    link = promp_agent_core_opened(w->core, &peer, w->now);
+    drain(w);
+    assert_int_equal(refused(w, link), PROMP_ERR_LIMIT_LINKS);
+    simple(w, back, PROMP_TYPE_BYE, 0);
     forget(w);
     promp_agent_core_closed(w->core, first, PROMP_ERR_CLOSED, w->now);
     drain(w);

@@ -38,6 +38,9 @@ typedef struct {
     promp_link_t *keeper;
     bool keeper_writing;
     pid_t keeper_pid;
+    int *reserve; /* descriptors kept for pidfds of workers that are being started */
+    size_t reserved, reserve_room;
+    size_t spawning;           /* SPAWNs that the keeper has not answered */
     promp_agent_line_t **line; /* by number of the link */
     size_t lines;
     int *owner; /* pidfds by number of the owner, -1 none */
@@ -51,6 +54,8 @@ typedef struct {
 } promp_agent_t;
 
 /* agent.c */
+void promp_agent_fail(promp_agent_t *a,
+                      promp_err_t error); /* we cannot go on: the keeper starts another agent */
 bool promp_agent_watch(promp_agent_t *a, int fd, promp_agent_on_t on, uint32_t number, bool add, bool write);
 
 /* agent_links.c */
@@ -65,6 +70,13 @@ void promp_agent_links_ready(promp_agent_t *a, uint32_t number, uint32_t events,
 void promp_agent_links_sent(promp_agent_t *a, uint32_t number, promp_agent_line_t *line);
 void promp_agent_links_cork(promp_agent_t *a, uint32_t number, promp_agent_line_t *line);
 void promp_agent_links_free(promp_agent_t *a);
+
+/* agent_reserve.c: a descriptor for each worker that is being started, so that its pidfd can be taken when it comes */
+promp_err_t promp_agent_reserve_add(promp_agent_t *a); /* for one more. OK, DESCRIPTORS, MEMORY */
+void promp_agent_reserve_done(promp_agent_t *a);       /* the keeper has answered for one, or will not */
+void promp_agent_reserve_lend(promp_agent_t *a);       /* closes one: something is about to be read */
+void promp_agent_reserve_settle(promp_agent_t *a); /* as many as are needed are there again, and no more */
+void promp_agent_reserve_free(promp_agent_t *a);
 
 /* agent_do.c: does what the core wants until it wants nothing more; false: it wanted nothing */
 bool promp_agent_do(promp_agent_t *a, int64_t now);

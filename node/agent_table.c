@@ -73,6 +73,7 @@ void promp_agent_table_unbind(promp_agent_core_t *core, promp_agent_session_t *s
 void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *link)
 {
     promp_node_t *node;
+    bool greeted = link->state == PROMP_AGENT_LINK_UP;
 
     if (link->state == PROMP_AGENT_LINK_CLOSING)
         return;
@@ -81,7 +82,8 @@ void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *
         promp_agent_table_unbind(core, PROMP_CONTAINER(node, promp_agent_session_t, managed));
     if (link->session) {
         reset_flow(core, link->session, PROMP_AGENT_TO_WORKER);
-        link->session->worker_heard = link->heard;
+        if (greeted)
+            link->session->worker_heard = link->heard;
         link->session->worker = NULL;
         link->session = NULL;
     } else {
@@ -89,7 +91,7 @@ void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *
     }
     if (link->owner) {
         link->owner->links--;
-        promp_agent_table_owner_release(core, link->owner);
+        promp_agent_owner_release(core, link->owner);
         link->owner = NULL;
     }
     promp_agent_effects_add(&core->effects, PROMP_AGENT_CLOSE)->link = link->number;
@@ -99,43 +101,6 @@ void promp_agent_table_link_free(promp_agent_core_t *core, uint32_t number)
 {
     free(promp_numbers_get(&core->links, number));
     promp_numbers_clear(&core->links, number);
-}
-
-promp_agent_owner_t *promp_agent_table_owner(promp_agent_core_t *core, uint32_t pid, uint64_t start)
-{
-    for (size_t i = 0; i < core->owners.size; i++) {
-        promp_agent_owner_t *owner = core->owners.item[i];
-
-        if (owner && owner->pid == pid && owner->start == start && !owner->dead)
-            return owner;
-    }
-    promp_agent_owner_t *owner = calloc(1, sizeof *owner);
-
-    if (!owner)
-        return NULL;
-    owner->pid = pid;
-    owner->start = start;
-    promp_list_init(&owner->sessions);
-    owner->number = promp_numbers_put(&core->owners, owner);
-    if (owner->number == PROMP_AGENT_NONE) {
-        free(owner);
-        return NULL;
-    }
-    promp_agent_effect_t *effect = promp_agent_effects_add(&core->effects, PROMP_AGENT_WATCH);
-
-    effect->owner = owner->number;
-    effect->pid = pid;
-    effect->start = start;
-    return owner;
-}
-
-void promp_agent_table_owner_release(promp_agent_core_t *core, promp_agent_owner_t *owner)
-{
-    if (owner->links || owner->sessions.count)
-        return;
-    promp_agent_effects_add(&core->effects, PROMP_AGENT_UNWATCH)->owner = owner->number;
-    promp_numbers_clear(&core->owners, owner->number);
-    free(owner);
 }
 
 promp_agent_session_t *promp_agent_table_session_new(promp_agent_core_t *core, const promp_id_t *id,
@@ -194,7 +159,7 @@ void promp_agent_table_disown(promp_agent_core_t *core, promp_agent_session_t *s
     s->owner = NULL;
     promp_agent_table_unbind(core, s);
     if (owner)
-        promp_agent_table_owner_release(core, owner);
+        promp_agent_owner_release(core, owner);
 }
 
 bool promp_agent_table_owns(const promp_agent_link_t *link, const promp_agent_session_t *s)

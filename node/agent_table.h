@@ -19,7 +19,7 @@ typedef struct {
     uint64_t start;
     promp_list_t sessions; /* promp_agent_session_t.owned */
     size_t links;
-    bool dead;
+    bool watched, dead;
 } promp_agent_owner_t;
 
 typedef enum { PROMP_AGENT_LINK_NEW, PROMP_AGENT_LINK_UP, PROMP_AGENT_LINK_CLOSING } promp_agent_link_state_t;
@@ -115,9 +115,6 @@ promp_agent_link_t *promp_agent_table_link_new(promp_agent_core_t *core, int64_t
 /* Takes the link out of everything and tells the shell to close it. */
 void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *link);
 void promp_agent_table_link_free(promp_agent_core_t *core, uint32_t number);
-/* The owner with this process; made, and watched, where it is not known. */
-promp_agent_owner_t *promp_agent_table_owner(promp_agent_core_t *core, uint32_t pid, uint64_t start);
-void promp_agent_table_owner_release(promp_agent_core_t *core, promp_agent_owner_t *owner);
 promp_agent_session_t *promp_agent_table_session_new(promp_agent_core_t *core, const promp_id_t *id,
                                                      uint32_t lease, int64_t now);
 void promp_agent_table_session_free(promp_agent_core_t *core, promp_agent_session_t *s);
@@ -133,6 +130,11 @@ void promp_agent_table_bind(promp_agent_core_t *core, promp_agent_session_t *s, 
 void promp_agent_table_unbind(promp_agent_core_t *core, promp_agent_session_t *s);
 uint64_t promp_agent_table_tag(const promp_agent_session_t *s, promp_agent_way_t way);
 void promp_agent_table_destroy(promp_agent_core_t *core);
+
+/* agent_owner.c */
+/* The owner with this process; made, and watched, where that is not so yet. NULL without memory. */
+promp_agent_owner_t *promp_agent_owner_get(promp_agent_core_t *core, uint32_t pid, uint64_t start);
+void promp_agent_owner_release(promp_agent_core_t *core, promp_agent_owner_t *owner);
 
 /* agent_core.c */
 void promp_agent_core_refuse(promp_agent_core_t *core, promp_agent_link_t *link, promp_err_t error,

@@ -42,16 +42,22 @@ static void read_agent(promp_keeper_t *k, int64_t now)
     bool again = true, got;
 
     while (k->link && !k->link_over && again) {
-        if (promp_link_read(k->link, &again))
+        promp_err_t error = promp_link_read(k->link, &again);
+
+        /* Without its descriptor a frame is answered with an error, or in vain. */
+        if (error && error != PROMP_ERR_DESCRIPTORS)
             k->link_over = true;
         do {
-            if (promp_link_next(k->link, &frame, fds, &got)) {
+            promp_err_t spoilt = promp_link_next(k->link, &frame, fds, &got);
+
+            if (spoilt)
                 k->link_over = true;
-                promp_keeper_effects_signal_agent(k, SIGKILL);
-            }
+            error = spoilt ? spoilt : error;
             if (got)
                 on_frame(k, &frame, fds, now);
         } while (got);
+        if (k->link_over && error != PROMP_ERR_CLOSED && error != PROMP_ERR_FRAME_TRUNCATED)
+            promp_keeper_effects_signal_agent(k, SIGKILL);
     }
 }
 

@@ -81,6 +81,8 @@ static void spawn(promp_keeper_t *k, const promp_keeper_effect_t *e, int64_t now
     promp_tree_mark(&k->node, worker.serial, mark);
     if (!has_room(k, e->worker))
         promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
+    else if (k->given < 0)
+        promp_error_set(&error, PROMP_ERR_DESCRIPTORS, 0, "in the node"); /* it was lost on its way */
     else if (!promp_spawn_worker(e->spawn, k->given, &k->files, mark, &worker, &error)) {
         promp_cgroup_add(k->cgroup, worker.serial, worker.pid);
         k->worker[e->worker] = worker;
@@ -105,6 +107,8 @@ static void relink(promp_keeper_t *k, uint32_t number)
                        .msg_controllen = sizeof control.bytes};
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
+    if (k->given < 0)
+        return; /* lost on its way: the agent tries again */
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof(int));
@@ -169,9 +173,16 @@ static void collect(promp_keeper_t *k, uint32_t number)
 static void to_agent(promp_keeper_t *k, const promp_keeper_effect_t *e)
 {
     int pidfd = e->worker == PROMP_KEEPER_NONE ? -1 : promp_proc_pidfd(k->worker[e->worker].pid);
+    promp_err_t error = k->link ? promp_link_send(k->link, e->out, &pidfd, pidfd >= 0, 0) : PROMP_OK;
 
-    if (k->link && promp_link_send(k->link, e->out, &pidfd, pidfd >= 0, 0) == PROMP_ERR_QUEUE_FULL)
-        promp_keeper_effects_signal_agent(k, SIGKILL); /* it has not read for long */
+    if (error == PROMP_ERR_DESCRIPTORS) /* rather without it than not at all */
+        error = promp_link_send(k->link, e->out, NULL, 0, 0);
+    /* What it does not hear of would be wrong with it for ever; the next one hears all. (CLOSED: it has ended.) */
+    if (error && error != PROMP_ERR_CLOSED) {
+        promp_log(k->config.log, PROMP_LOG_WARNING, error, "agent %d cannot be told: it is replaced",
+                  (int)k->agent);
+        promp_keeper_effects_signal_agent(k, SIGKILL);
+    }
     if (pidfd >= 0)
         close(pidfd);
 }

@@ -17,7 +17,7 @@ typedef struct {
     pid_t agent;           /* 0: none */
     promp_link_t *link;    /* to it; NULL: none */
     bool link_over;        /* nothing more comes from there */
-    int given;             /* descriptor that came with the frame at hand, -1 none */
+    int given;             /* descriptor that came with the frame at hand, -1: none, or it was lost */
     promp_spawn_t *worker; /* by number; pid 0: none */
     size_t workers;
     uint64_t serial;

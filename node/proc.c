@@ -1,6 +1,7 @@
 #include "proc.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ static size_t read_start(const char *path, char *text, size_t size)
         return 0;
     n = read(fd, text, size - 1);
     close(fd);
+    if (n <= 0)
+        errno = ESRCH; /* it ended meanwhile */
     n = n < 0 ? 0 : n;
     text[n] = '\0';
     return (size_t)n;
@@ -35,8 +38,10 @@ bool promp_proc_read(pid_t pid, promp_proc_t *proc)
     name_end = strrchr(text, ')'); /* the program's name may hold anything */
     if (!name_end ||
         sscanf(name_end + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &proc->state, &parent, &session, &start) != 4)
+               &proc->state, &parent, &session, &start) != 4) {
+        errno = ESRCH;
         return false;
+    }
     proc->parent = parent;
     proc->session = session;
     proc->start = start;

@@ -13,7 +13,7 @@ typedef struct {
     uint64_t start; /* since boot, in the kernel's ticks */
 } promp_proc_t;
 
-/* False: there is no such process (any more), or /proc is not there. */
+/* False, and errno: ENOENT or ESRCH when there is no such process (any more), or no /proc; else it could not be read. */
 bool promp_proc_read(pid_t pid, promp_proc_t *proc);
 
 /* Finds NAME=value in the environment that pid was started with and copies the value, cut to size. False: not there, or

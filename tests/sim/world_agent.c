@@ -95,6 +95,10 @@ static void do_effect(proc_t *proc, const promp_agent_effect_t *e)
         break;
     case PROMP_AGENT_WATCH:
         sim_check(sim, e->owner < 64 && !agent->owners[e->owner].used);
+        if (!world->good && sim_chance(sim, 20)) { /* no descriptors left */
+            promp_agent_core_owner_unwatched(agent->core, e->owner, sim->now);
+            break;
+        }
         agent->owners[e->owner].used = true;
         agent->owners[e->owner].proc = proc_by_pid(world, e->pid);
         if (agent->owners[e->owner].proc)
