@@ -65,6 +65,7 @@ void rig_limit_fds(int limit)
 uint8_t rig_byte(uint64_t offset)
 {
     uint64_t x = offset * 0x9E3779B97F4A7C15U;
+    x = (x ^ x >> 31) * 0xBF58476D1CE4E5B9U;
     return (uint8_t)(x >> 56);
 }
 
