@@ -183,20 +183,28 @@ def test_family(world, worker, mode):
     assert not left, world.living()
 
 
+def family(world, m, w, *modes):
+    """Lets a worker leave children of these kinds behind; their pids."""
+    before = {p.pid for p in world.living()}
+    assert m.call(w, "family", *modes) == len(modes)
+    new = lambda: {p.pid for p in world.living()} - before
+    proc.wait_until(lambda: len(new()) == len(modes), 10, "the family")
+    return new()
+
+
 def test_family_of_the_killed(world, worker):
     """Likewise after SIGKILL of the worker, and the other worker's family is not touched."""
     m, a = worker
     b = m.start()
     m.until("ready", b)
-    m.call(a, "family", "setsid", "double")
-    before = {p.pid for p in world.living()}
-    m.call(b, "family", "setsid", "double", "stubborn")
-    os.kill(m.worker_pid(b), signal.SIGKILL)
-    pid_b = m.state(b)["pid"]
+    pid_a, pid_b = m.worker_pid(a), m.worker_pid(b)
+    family_a = family(world, m, a, "setsid", "double")
+    family_b = family(world, m, b, "setsid", "double", "stubborn")
+    os.kill(pid_b, signal.SIGKILL)
     m.end(b)
-    left = {p.pid for p in world.living()}
-    assert left <= before and pid_b not in left
-    assert len(left) >= len(before) - 1
+    world.wait_gone(family_b | {pid_b}, 5)
+    assert family_a | {pid_a} <= {p.pid for p in world.living()}
+    assert m.call(a, "add", 1, 2) == 3
 
 
 def test_daemon_with_a_clean_environment(world, worker):
