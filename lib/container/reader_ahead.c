@@ -149,7 +149,7 @@ static promp_stream_t *find(promp_remote_t *remote, uint64_t offset)
 
     for (int i = 0; i < PROMP_LIMIT_CONTAINER_STREAM; i++) {
         promp_stream_t *stream = &remote->stream[i];
-        if (stream->pos && page - (stream->pos - 1) / PROMP_CHUNK_PAGE <= 1)
+        if (stream->pos && offset > stream->last && page - (stream->pos - 1) / PROMP_CHUNK_PAGE <= 1)
             return stream;
     }
     for (int i = 0; i < PROMP_LIMIT_CONTAINER_STREAM; i++) {
