@@ -39,12 +39,30 @@ static unsigned container_of(const promp_id_t *id)
     return container;
 }
 
-/* Eight bytes of one word differ from those of every other word and container. */
-uint8_t rig_byte(unsigned container, uint64_t offset)
+/* Words of different containers and offsets differ. */
+static uint64_t word_of(unsigned container, uint64_t offset)
 {
     uint64_t word = (offset / 8 + 1 + ((uint64_t)container << 40)) * 0x9e3779b97f4a7c15;
-    word ^= word >> 29;
-    return (uint8_t)(word >> (offset % 8 * 8));
+    return word ^ word >> 29;
+}
+
+uint8_t rig_byte(unsigned container, uint64_t offset)
+{
+    return (uint8_t)(word_of(container, offset) >> (offset % 8 * 8));
+}
+
+void rig_fill(unsigned container, uint64_t offset, uint8_t *data, size_t size)
+{
+    while (size > 0 && offset % 8) {
+        *data++ = rig_byte(container, offset++);
+        size--;
+    }
+    for (; size >= 8; size -= 8, data += 8, offset += 8) {
+        uint64_t word = word_of(container, offset);
+        memcpy(data, &word, 8); /* little-endian, as rig_byte */
+    }
+    while (size-- > 0)
+        *data++ = rig_byte(container, offset++);
 }
 
 promp_remote_t *rig_open(rig_t *rig, unsigned container, uint64_t size)
@@ -123,8 +141,7 @@ void rig_answer(rig_t *rig, size_t at, promp_err_t error)
     uint8_t *body = malloc(out.size + 13);
     assert_non_null(body);
 
-    for (uint32_t i = 0; i < out.size; i++)
-        body[13 + i] = error ? 0 : rig_byte(container_of(&out.id), out.offset + i);
+    rig_fill(container_of(&out.id), out.offset, body + 13, out.size);
     rig->count--;
     memmove(&rig->asked[at], &rig->asked[at + 1], (rig->count - at) * sizeof rig->asked[0]);
     promp_slice_t data = error ? promp_slice(NULL, 0) : promp_slice(body + 13, out.size);
@@ -145,17 +162,18 @@ void rig_expect(const rig_t *rig, size_t at, uint64_t offset, uint32_t size)
     assert_int_equal(rig->asked[at].size, size);
 }
 
-void rig_check(promp_fetch_t *fetch)
+void rig_check(const promp_fetch_t *fetch)
 {
+    static uint8_t right[PROMP_CHUNK];
     unsigned container = container_of(promp_remote_id(fetch->remote));
 
     assert_int_equal(promp_fetch_state(fetch), PROMP_OK);
     for (uint64_t at = fetch->offset, end = at + fetch->size; at < end;) {
         promp_slice_t piece = promp_fetch_piece(fetch, at);
-        assert_true(piece.size > 0 && piece.size <= end - at);
-        for (size_t i = 0; i < piece.size; i++)
-            if (piece.data[i] != rig_byte(container, at + i))
-                fail_msg("wrong byte at %llu of container %u", (unsigned long long)(at + i), container);
+        assert_true(piece.size > 0 && piece.size <= end - at && piece.size <= PROMP_CHUNK);
+        rig_fill(container, at, right, piece.size);
+        if (memcmp(piece.data, right, piece.size) != 0)
+            fail_msg("wrong bytes from %llu on in container %u", (unsigned long long)at, container);
         at += piece.size;
     }
 }

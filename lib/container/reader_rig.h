@@ -24,6 +24,7 @@ void rig_end(rig_t *rig); /* nothing is held or under way by then */
 
 promp_id_t rig_id(unsigned container);
 uint8_t rig_byte(unsigned container, uint64_t offset);
+void rig_fill(unsigned container, uint64_t offset, uint8_t *data, size_t size);
 promp_remote_t *rig_open(rig_t *rig, unsigned container, uint64_t size);
 
 /* Takes one thing that the reader wants sent; false: none. A request is appended to asked, a cancelled one removed. */
@@ -38,7 +39,7 @@ void rig_settle(rig_t *rig);
 void rig_expect(const rig_t *rig, size_t at, uint64_t offset, uint32_t size);
 
 /* The fetch is OK, and its pieces show the right bytes. */
-void rig_check(promp_fetch_t *fetch);
+void rig_check(const promp_fetch_t *fetch);
 /* Reads, answering in order until it is OK, checks and ends it. Returns how many answers it had to wait for. */
 unsigned rig_read(rig_t *rig, promp_remote_t *remote, uint64_t offset, size_t size);
 
