@@ -26,6 +26,8 @@ static promp_err_t wait_for_end(of_t *of, int64_t deadline)
     promp_err_t err = PROMP_OK;
     while (!err && !is_over(of)) {
         err = promp_hub_wait(manager->hub, is_over_or_pending, of, deadline);
+        if (!err && promp_clock_ms() >= deadline) /* output that never rests does not make it longer */
+            err = PROMP_ERR_TIMEOUT;
         promp_manager_leave(manager);
         promp_manager_process_all(manager);
         promp_hub_lock(manager->hub);

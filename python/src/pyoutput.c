@@ -3,13 +3,19 @@
 #include "pyworker.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
-/* Output of a process whose worker is over: of exit handlers, say. */
+/* Output of a process whose worker is over, of finalizers, say. It is read only when the process has ended: what does not
+ * fit into the pipe is dropped, and must not keep the process from ending. */
 static void write_plain(int stream, const char *data, size_t size)
 {
     while (size) {
-        ssize_t n = write(stream, data, size);
+        struct pollfd room = {stream, POLLOUT, 0};
+        if (poll(&room, 1, 0) <= 0)
+            return;
+        ssize_t n = write(stream, data, size < PIPE_BUF ? size : PIPE_BUF);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -124,10 +124,12 @@ static void close_worker(promp_pyworker_t *self)
         return;
     bool used = self->users > 0, is_fork = self->pid != getpid(); /* where nobody but us came along */
     Py_BEGIN_ALLOW_THREADS
-    if (is_fork || (wait_for_others(self) && !used))
+    if (is_fork || (wait_for_others(self) && !used)) {
         promp_worker_close(&worker);
-    else
+    } else {
+        promp_worker_on_interrupt(worker, NULL, NULL); /* we may be gone before the worker is */
         promp_worker_flush(worker);
+    }
     Py_END_ALLOW_THREADS
 }
 

@@ -159,3 +159,22 @@ loop(m)
 assert not m.isWorkerAlive(w) and m.workerExit(w)
 print("ok")
 """) == "ok\n"
+
+
+def test_output_of_finalizers(run):
+    """What is printed when the worker is closed already, more than its pipe holds, does not keep its process from ending."""
+    assert run(LOOP + '''
+m, (w,) = started()
+m.evalPythonCode(w, """
+import sys
+class Late:
+    def __del__(self, write=sys.stderr.write): write("bye " * 100000)
+sys.kept = Late()
+""")
+loop(m)
+m.stopWorker(w)
+while not m.workerExit(w): m.wait(100); m.processMessages()
+e = m.workerExit(w)
+assert (e.cause, e.signal, e.code) == ("the worker was stopped", 0, 0) and b"bye bye" in e.output, (e, e.output[-100:])
+print("ok")
+''', stderr=None) == "ok\n"
