@@ -35,7 +35,7 @@ static void discard(promp_worker_opening_t *opening)
     opening->body = NULL;
 }
 
-/* Containers may have half of the descriptors; the rest is for what tasks open. */
+/* Files may have half of the descriptors; the rest is for what tasks open. (Of memory only the mapping is kept then.) */
 static bool affordable(int fd)
 {
     struct rlimit limit;
@@ -52,7 +52,7 @@ static promp_container_t *make(promp_worker_t *worker, promp_worker_opening_t *o
     if (error->code)
         return NULL;
     if (lent.how != PROMP_LEND_NONE) {
-        if (lent.fd < 0 || !affordable(lent.fd))
+        if (lent.fd < 0 || (lent.how == PROMP_LEND_FILE && !affordable(lent.fd)))
             return NULL;
         opening->lent.fd = -1; /* taken over */
         container = promp_container_lent(&opening->id, opening->size, &lent, error);
