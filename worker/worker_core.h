@@ -123,6 +123,9 @@ bool promp_worker_core_output_room(const promp_worker_core_t *core);
 /* Queues one record, whatever room says. OK, VALUE_SIZE, ARGUMENT: stream, MEMORY, CLOSED. */
 promp_err_t promp_worker_core_output(promp_worker_core_t *core, int stream, promp_slice_t text);
 promp_err_t promp_worker_core_output_moved(promp_worker_core_t *core, int stream, promp_buf_t *text);
+/* The text of the record queued just before, of this size, at most 256 KiB: it may still be written, before anything else
+ * is done with the core. */
+uint8_t *promp_worker_core_output_last(promp_worker_core_t *core, size_t size);
 
 /* --- containers of the manager --- */
 

@@ -133,6 +133,11 @@ promp_err_t promp_worker_core_output(promp_worker_core_t *core, int stream, prom
     return output(core, stream, text, NULL);
 }
 
+uint8_t *promp_worker_core_output_last(promp_worker_core_t *core, size_t size)
+{
+    return promp_session_last(core->session, PROMP_LANE_OUTPUT, size);
+}
+
 promp_err_t promp_worker_core_output_moved(promp_worker_core_t *core, int stream, promp_buf_t *text)
 {
     return output(core, stream, promp_slice(text->data, text->size), text);

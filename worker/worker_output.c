@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "worker_inner.h"
@@ -75,25 +76,28 @@ promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *t
 
 /* --- pipes --- */
 
-/* Sends the first size bytes of the buffer; the rest moves to its front. Without memory they are lost. */
-static void emit(promp_worker_pipe_t *pipe, size_t size)
+/* There is no memory for a record: what is in the pipes stays there, where the keeper finds it should we die of it. */
+static void pause_pipes(promp_worker_t *worker)
 {
-    if (size == 0)
-        return;
-    promp_worker_core_output(pipe->worker->core, pipe->stream, promp_slice(pipe->buf, size));
-    pipe->part -= size;
-    memmove(pipe->buf, pipe->buf + size, pipe->part);
+    worker->pipes_pause = promp_clock_ms() + PROMP_TIME_OUTPUT_PART;
 }
 
-/* Sends what was read, under ATOMIC up to the end of the last line: the manager would end an unfinished one.
- */
+/* Sends the first size bytes of the buffer; the rest moves to its front. False: no memory, all of it stays. */
+static bool emit(promp_worker_pipe_t *pipe, size_t size)
+{
+    if (size && promp_worker_core_output(pipe->worker->core, pipe->stream, promp_slice(pipe->buf, size))) {
+        pause_pipes(pipe->worker);
+        return false;
+    }
+    pipe->part -= size;
+    memmove(pipe->buf, pipe->buf + size, pipe->part);
+    return true;
+}
+
+/* ATOMIC: sends what was read up to the end of the last line: the manager would end an unfinished one. */
 static void emit_lines(promp_worker_pipe_t *pipe)
 {
-    const uint8_t *end = NULL;
-    if (pipe->worker->setup->options & PROMP_OPT_ATOMIC)
-        end = memrchr(pipe->buf, '\n', pipe->part);
-    else
-        end = pipe->buf + pipe->part - 1;
+    const uint8_t *end = memrchr(pipe->buf, '\n', pipe->part);
     if (end)
         emit(pipe, (size_t)(end + 1 - pipe->buf));
     if (pipe->part >= PROMP_LIMIT_OUTPUT_PART)
@@ -104,24 +108,67 @@ static void emit_lines(promp_worker_pipe_t *pipe)
         pipe->part_due = promp_clock_ms() + PROMP_TIME_OUTPUT_PART;
 }
 
-/* Reads once. False: nothing was there, or its end has come. */
-static bool read_pipe(promp_worker_pipe_t *pipe)
+/* ATOMIC: whole lines are sent, so what was read may have to wait here. */
+static bool read_lines(promp_worker_pipe_t *pipe, size_t size)
 {
-    ssize_t n = read(pipe->fd, pipe->buf + pipe->part, sizeof pipe->buf - pipe->part);
-    if (n < 0)
-        return false;
-    if (n == 0) {
-        emit(pipe, pipe->part);
-        if (pipe->watched)
-            promp_hub_unwatch(pipe->worker->hub, pipe->fd);
-        close(pipe->fd);
-        pipe->fd = -1;
-        pipe->watched = false;
+    promp_buf_t trial = {0}; /* how much is sent shows only when it was read: a record may take so much */
+    bool enough = promp_buf_reserve(&trial, sizeof pipe->buf) == PROMP_OK;
+    promp_buf_free(&trial);
+    if (!enough || pipe->part == sizeof pipe->buf) {
+        pause_pipes(pipe->worker);
         return false;
     }
+    ssize_t n = read(pipe->fd, pipe->buf + pipe->part, promp_min64(size, sizeof pipe->buf - pipe->part));
+    if (n <= 0)
+        return false;
     pipe->part += (size_t)n;
     emit_lines(pipe);
     return true;
+}
+
+/* The record is queued first, with whatever the buffer holds, and then read into: nothing is taken out of the pipe that
+ * has no place. It is not sent in between, since we have the lock. */
+static bool read_record(promp_worker_pipe_t *pipe, size_t size)
+{
+    promp_worker_core_t *core = pipe->worker->core;
+    if (promp_worker_core_output(core, pipe->stream, promp_slice(pipe->buf, size))) {
+        pause_pipes(pipe->worker);
+        return false;
+    }
+    uint8_t *at = promp_worker_core_output_last(core, size);
+    ssize_t n = read(pipe->fd, at, size);
+    if (n < (ssize_t)size) /* somebody else reads it, who must not */
+        memset(at + (n > 0 ? n : 0), ' ', size - (n > 0 ? (size_t)n : 0));
+    return true;
+}
+
+/* Nobody can write to it any more. */
+static void end_pipe(promp_worker_pipe_t *pipe)
+{
+    if (!emit(pipe, pipe->part))
+        return;
+    if (pipe->watched)
+        promp_hub_unwatch(pipe->worker->hub, pipe->fd);
+    close(pipe->fd);
+    pipe->fd = -1;
+    pipe->watched = false;
+}
+
+/* Reads once. False: nothing was there or could be taken, or its end has come. */
+static bool read_pipe(promp_worker_pipe_t *pipe)
+{
+    int there;
+    struct pollfd end = {pipe->fd, POLLIN, 0};
+    if (ioctl(pipe->fd, FIONREAD, &there) < 0)
+        return false;
+    if (there > 0) {
+        size_t size = promp_min64(there, PROMP_LIMIT_OUTPUT_READ);
+        return pipe->worker->setup->options & PROMP_OPT_ATOMIC ? read_lines(pipe, size)
+                                                               : read_record(pipe, size);
+    }
+    if (poll(&end, 1, 0) > 0 && !(end.revents & POLLIN))
+        end_pipe(pipe);
+    return false;
 }
 
 static void on_readable(void *arg, int fd, short revents)
@@ -148,7 +195,7 @@ void promp_worker_pipes_open(promp_worker_t *worker, promp_worker_fds_t *fds)
 
 void promp_worker_pipes_watch(promp_worker_t *worker)
 {
-    bool room = worker->setup && promp_worker_core_output_room(worker->core);
+    bool room = worker->setup && !worker->pipes_pause && promp_worker_core_output_room(worker->core);
     /* What is still in the pipe outlives us; what we have read and not sent does not. */
     if (room && promp_worker_core_connected(worker->core))
         room = promp_worker_core_output_sent(worker->core) && promp_hub_sent(worker->hub);
@@ -168,16 +215,16 @@ void promp_worker_pipes_watch(promp_worker_t *worker)
 int64_t promp_worker_pipes_tick(promp_worker_t *worker, int64_t now)
 {
     int64_t next = PROMP_NEVER;
+    if (worker->pipes_pause && now >= worker->pipes_pause)
+        worker->pipes_pause = 0;
     for (int i = 0; i < PROMP_WORKER_PIPES; i++) {
         promp_worker_pipe_t *pipe = &worker->pipe[i];
-        if (pipe->part && pipe->part_due <= now) {
-            emit(pipe, pipe->part);
-            pipe->part_due = PROMP_NEVER;
-        }
+        if (pipe->part && pipe->part_due <= now)
+            pipe->part_due = emit(pipe, pipe->part) ? PROMP_NEVER : worker->pipes_pause;
         if (pipe->part)
             next = promp_min64(next, pipe->part_due);
     }
-    return next;
+    return worker->pipes_pause ? promp_min64(next, worker->pipes_pause) : next;
 }
 
 void promp_worker_pipes_close(promp_worker_t *worker)

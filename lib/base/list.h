@@ -30,6 +30,15 @@ static inline void promp_list_append(promp_list_t *list, promp_node_t *node)
     list->count++;
 }
 
+static inline void promp_list_prepend(promp_list_t *list, promp_node_t *node)
+{
+    node->prev = &list->head;
+    node->next = list->head.next;
+    list->head.next->prev = node;
+    list->head.next = node;
+    list->count++;
+}
+
 static inline void promp_list_remove(promp_list_t *list, promp_node_t *node)
 {
     if (!node->next)

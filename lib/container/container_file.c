@@ -40,6 +40,7 @@ static uint64_t birth_of(int fd)
     return (uint64_t)st.stx_btime.tv_sec * 1000000000U + st.stx_btime.tv_nsec;
 }
 
+/* Shown as %.300s: what the text says next must have room. */
 static const char *name_of(const file_t *file)
 {
     return file->path ? file->path : "the file";
@@ -53,15 +54,15 @@ static promp_err_t check(const file_t *file, int fd, promp_error_t *error)
     struct stat st;
 
     if (fstat(fd, &st) != 0)
-        return promp_error_set(error, promp_error_from_errno(errno), errno, "%s", name_of(file));
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "%.300s", name_of(file));
     if (st.st_dev != file->device || st.st_ino != file->inode || !S_ISREG(st.st_mode))
-        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s was replaced", name_of(file));
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%.300s was replaced", name_of(file));
     if ((uint64_t)st.st_size != file->head.size)
-        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s had %llu bytes and has %llu",
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%.300s had %llu bytes and has %llu",
                                name_of(file), (unsigned long long)file->head.size,
                                (unsigned long long)st.st_size);
     if (time_of(&st) != file->time)
-        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s was written to", name_of(file));
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%.300s was written to", name_of(file));
     return PROMP_OK;
 }
 
@@ -69,12 +70,13 @@ static promp_err_t open_again(const file_t *file, int *fd, promp_error_t *error)
 {
     *fd = open(file->path, HOW_TO_OPEN);
     if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s is not there any more", file->path);
+        return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%.300s is not there any more",
+                               file->path);
     if (*fd < 0)
-        return promp_error_set(error, promp_error_from_errno(errno), errno, "%s", file->path);
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "%.300s", file->path);
     promp_err_t e = check(file, *fd, error); /* what is there by now may be no file at all */
     if (!e && birth_of(*fd) != file->born)
-        e = promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s was replaced", file->path);
+        e = promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%.300s was replaced", file->path);
     if (e)
         close(*fd);
     return e;
@@ -130,9 +132,9 @@ static promp_err_t file_read(promp_container_t *container, uint64_t offset, void
     if ((e = check(file, fd, error)))
         goto out;
     if (system)
-        e = promp_error_set(error, promp_error_from_errno(system), system, "%s", name_of(file));
+        e = promp_error_set(error, promp_error_from_errno(system), system, "%.300s", name_of(file));
     else if (done < size)
-        e = promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%s ends at %llu of its %llu bytes",
+        e = promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%.300s ends at %llu of its %llu bytes",
                             name_of(file), (unsigned long long)(offset + done),
                             (unsigned long long)container->size);
     else
@@ -285,17 +287,17 @@ promp_container_t *promp_container_file(const char *path, promp_error_t *error)
     if (fd < 0 || fstat(fd, &st) != 0) {
         system = errno;
         e = promp_error_from_errno(system);
-        promp_error_set(error, e == PROMP_ERR_SYSTEM ? PROMP_ERR_CONTAINER_FILE : e, system, "%s", path);
+        promp_error_set(error, e == PROMP_ERR_SYSTEM ? PROMP_ERR_CONTAINER_FILE : e, system, "%.300s", path);
         goto err;
     }
     if (!S_ISREG(st.st_mode)) {
-        promp_error_set(error, PROMP_ERR_CONTAINER_FILE, 0, "%s is not a regular file", path);
+        promp_error_set(error, PROMP_ERR_CONTAINER_FILE, 0, "%.300s is not a regular file", path);
         goto err;
     }
     char *whole = absolute(path);
     if (!whole) {
         system = errno;
-        promp_error_set(error, promp_error_from_errno(system), system, "%s", path);
+        promp_error_set(error, promp_error_from_errno(system), system, "%.300s", path);
         goto err;
     }
     return made(NULL, &st, whole, fd, error);

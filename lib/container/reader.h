@@ -34,27 +34,40 @@ uint64_t promp_reader_under_way(const promp_reader_t *reader);
 
 /* Opened again under the same id and size it is the same one, counted; another size: NULL. NULL without memory. */
 promp_remote_t *promp_reader_open(promp_reader_t *reader, const promp_id_t *id, uint64_t size);
-/* The last close cancels what is under way and forgets its chunks. True: it was the last. */
+/* The last close cancels what is under way and forgets its chunks; fetches that wait fail with CLOSED, those that are OK
+ * stay so until their end. True: it was the last. */
 bool promp_reader_close(promp_reader_t *reader, promp_remote_t **remote);
 const promp_id_t *promp_remote_id(const promp_remote_t *remote);
 void promp_remote_advise(promp_remote_t *remote, promp_advice_t advice, uint64_t offset, uint64_t size);
 
-/* A read under way; lies with the caller, who does not look inside. */
-typedef struct {
+typedef struct promp_chunk promp_chunk_t;
+typedef struct promp_fetch promp_fetch_t;
+
+#define PROMP_FETCH_CHUNKS 9 /* chunks that a fetch of PROMP_LIMIT_FETCH bytes can touch */
+
+/* A read under way; lies with the caller, who neither looks inside nor moves it. */
+struct promp_fetch {
     promp_node_t node; /* in its remote */
     promp_remote_t *remote;
     uint64_t offset;
     size_t size;
     promp_err_t error;
-} promp_fetch_t;
+    size_t count; /* of holds in use; 0 after a failure */
+    struct promp_hold {
+        promp_node_t node; /* in its chunk */
+        promp_fetch_t *fetch;
+        promp_chunk_t *chunk;
+        uint64_t pages; /* of the chunk, that it wants */
+    } hold[PROMP_FETCH_CHUNKS];
+};
 
-/* Begins a read of 1..PROMP_LIMIT_FETCH bytes within the container. */
+/* Begins a read of 1..PROMP_LIMIT_FETCH bytes within the container (else it fails with ARGUMENT). */
 void promp_fetch_begin(promp_reader_t *reader, promp_remote_t *remote, uint64_t offset, size_t size,
                        promp_fetch_t *fetch);
 /* OK: all of it is here. TIMEOUT: not yet. Else the error that an answer told, or MEMORY. */
 promp_err_t promp_fetch_state(const promp_fetch_t *fetch);
-/* The bytes from offset on (in the container) that lie in one piece, at most up to the fetch's end: after OK. Valid until
- * promp_fetch_end: also without the lock, what a fetch holds is neither moved nor freed. */
+/* The bytes from offset on (in the container) that lie in one piece, at most up to the fetch's end: after OK, any thread, without
+ * the lock too. Valid until promp_fetch_end: what a fetch holds is neither moved nor freed. */
 promp_slice_t promp_fetch_piece(const promp_fetch_t *fetch, uint64_t offset);
 /* Lets go, in whatever state. What only this one waited for is cancelled unless read-ahead wants it. */
 void promp_fetch_end(promp_reader_t *reader, promp_fetch_t *fetch);
@@ -71,8 +84,8 @@ typedef struct {
 bool promp_reader_next(promp_reader_t *reader, promp_reader_out_t *out);
 
 /* The answer to a request: error OK and exactly the size asked for, or an error. *body: the malloc'd record that data lies
- * in; the reader may take it over (then *body is NULL), where data is one whole chunk. Returns OK; an answer to what was
- * cancelled: OK, ignored. MESSAGE_FIELD: an answer of another size, or to what was never asked. */
+ * in; the reader may take it over (then *body is NULL), where data is large. Returns OK; an answer to what was cancelled: OK,
+ * ignored. MESSAGE_FIELD (nothing has changed): an answer of another size, or to what was never asked. */
 promp_err_t promp_reader_answer(promp_reader_t *reader, uint32_t request, promp_err_t error,
                                 promp_slice_t data, uint8_t **body);
 

@@ -26,6 +26,7 @@ typedef struct {
 } promp_lane_out_t;
 
 void promp_lane_out_clear(promp_lane_out_t *lane); /* frees what is retained; only the offsets stay */
+uint8_t *promp_lane_out_last(promp_lane_out_t *lane, size_t size); /* see promp_session_last */
 
 /* Queues a record, all or nothing. size: of the parts together. rest (may be NULL): its bytes end the record, and it
  * moves in; not empty. OK or MEMORY. */

@@ -138,6 +138,12 @@ promp_err_t promp_lane_out_queue(promp_lane_out_t *lane, uint16_t type, const pr
     return PROMP_OK;
 }
 
+uint8_t *promp_lane_out_last(promp_lane_out_t *lane, size_t size)
+{
+    promp_segment_t *last = lane->last;
+    return last && size <= last->size ? last->data + last->size - size : NULL;
+}
+
 void promp_lane_out_clear(promp_lane_out_t *lane)
 {
     segments_free(lane->first);

@@ -68,6 +68,10 @@ promp_err_t promp_session_send(promp_session_t *session, promp_lane_t lane, uint
 promp_err_t promp_session_send_moved(promp_session_t *session, promp_lane_t lane, uint16_t type,
                                      promp_slice_t head, promp_buf_t *rest);
 
+/* The last size bytes queued on a lane, for a caller who has memory for a record made before he reads its bytes: he writes
+ * them before anything else is done with the session. NULL: they do not lie in one piece (size is above 256 KiB). */
+uint8_t *promp_session_last(promp_session_t *session, promp_lane_t lane, size_t size);
+
 uint64_t promp_session_sent(const promp_session_t *session,
                             promp_lane_t lane); /* offset behind what was queued */
 uint64_t promp_session_acked(const promp_session_t *session,

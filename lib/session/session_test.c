@@ -33,6 +33,34 @@ static void records_of_all_sizes_arrive_in_order(void **state)
     pair_end(&p);
 }
 
+static void a_record_may_be_filled_later(void **state)
+{
+    /* Aim: what is written to the last bytes queued is what arrives, whether or not the record shares its memory. */
+    (void)state;
+    static const size_t sizes[] = {1, 100, 4064, 16376, 16377, 65536, 262144};
+    static uint8_t zeros[262145], filled[262144];
+    pair_t p;
+    pair_begin_open(&p);
+    memset(filled, 0x5a, sizeof filled);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const promp_slice_t parts[] = {{zeros, 1}, {zeros, sizes[i]}};
+        assert_int_equal(promp_session_send(p.worker, PROMP_LANE_OUTPUT, PROMP_TYPE_OUTPUT, parts, 2),
+                         PROMP_OK);
+        uint8_t *at = promp_session_last(p.worker, PROMP_LANE_OUTPUT, sizes[i]);
+        assert_non_null(at);
+        memset(at, 0x5a, sizes[i]);
+        pair_exchange(&p);
+        promp_record_t record;
+        assert_true(promp_session_take(p.manager, PROMP_LANE_OUTPUT, &record));
+        assert_int_equal(record.size, 1 + sizes[i]);
+        assert_int_equal(record.body[0], 0);
+        assert_memory_equal(record.body + 1, filled, sizes[i]);
+        free(record.body);
+    }
+    assert_null(promp_session_last(p.worker, PROMP_LANE_OUTPUT, sizeof zeros + PROMP_MIB));
+    pair_end(&p);
+}
+
 static void small_records_share_a_frame(void **state)
 {
     /* Aim: what waits together on a lane leaves in one frame, of whatever number of chunks. */
@@ -260,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_of_all_sizes_arrive_in_order),
+        cmocka_unit_test(a_record_may_be_filled_later),
         cmocka_unit_test(small_records_share_a_frame),
         cmocka_unit_test(a_frame_is_never_too_large),
         cmocka_unit_test(control_goes_first_and_needs_no_room),

@@ -1,0 +1,573 @@
+/* Files: what is none is refused without waiting, and no read gives a byte of a file that was changed. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "container_rig.h"
+
+#define SIZE ((size_t)300000)
+
+/* The container of a file of the folder that holds the known bytes. */
+static promp_container_t *made(const char *name)
+{
+    promp_error_t error;
+    uint8_t *bytes = rig_bytes(0, SIZE);
+    promp_container_t *container = promp_container_file(rig_file(name, bytes, SIZE), &error);
+
+    free(bytes);
+    assert_non_null(container);
+    return container;
+}
+
+static void check_good(promp_container_t *container)
+{
+    promp_error_t error;
+    uint8_t *bytes = rig_bytes(0, SIZE);
+    uint8_t *buffer = malloc(SIZE);
+    size_t got;
+
+    assert_int_equal(promp_container_read(container, 0, buffer, SIZE, &got, &error), PROMP_OK);
+    assert_int_equal(got, SIZE);
+    assert_memory_equal(buffer, bytes, SIZE);
+    free(buffer);
+    free(bytes);
+}
+
+/* A read fails with this error, whose text holds this, and gives nothing; so does lending. */
+static void check_bad(promp_container_t *container, promp_err_t expected, const char *text)
+{
+    promp_error_t error = {.text = ""};
+    promp_lent_t lent;
+    uint8_t byte;
+    size_t got = 7;
+
+    assert_int_equal(promp_container_read(container, 100, &byte, 1, &got, &error), expected);
+    assert_int_equal(error.code, expected);
+    assert_int_equal(got, 0);
+    if (!strstr(error.text, text))
+        fail_msg("'%s' is not in '%s'", text, error.text);
+    assert_int_equal(promp_container_lend(container, &lent, &error), expected);
+    assert_int_equal(lent.how, PROMP_LEND_NONE);
+    assert_int_equal(lent.fd, -1);
+}
+
+/* --- what is no file --- */
+
+static void no_container_of(const char *path, const char *text)
+{
+    promp_error_t error = {.text = ""};
+
+    assert_null(promp_container_file(path, &error));
+    assert_error(error, CONTAINER_FILE);
+    if (!strstr(error.text, text))
+        fail_msg("'%s' is not in '%s'", text, error.text);
+}
+
+static void regular_files_only(void **state)
+{
+    /* Aim: folders, devices, sockets and FIFOs without a writer are refused at once, and so is what is not there. */
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    promp_error_t error;
+    char long_path[5000];
+    (void)state;
+
+    no_container_of(rig_path("."), "not a regular file");
+    assert_int_equal(mkfifo(rig_path("fifo"), 0600), 0);
+    no_container_of(rig_path("fifo"), "not a regular file");
+    no_container_of("/dev/null", "not a regular file");
+    no_container_of("/dev/zero", "not a regular file");
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strcpy(address.sun_path, rig_path("socket"));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    no_container_of(rig_path("socket"), "");
+    close(fd);
+    no_container_of(rig_path("missing"), "No such file");
+    no_container_of("", "");
+    assert_int_equal(symlink("loop", rig_path("loop")), 0);
+    no_container_of(rig_path("loop"), "symbolic links");
+    memset(long_path, 'x', sizeof long_path);
+    long_path[sizeof long_path - 1] = '\0';
+    no_container_of(long_path, "too long");
+    assert_null(promp_container_file(NULL, &error));
+    assert_error(error, ARGUMENT);
+}
+
+static void files_of_the_kernel(void **state)
+{
+    /* Aim: a file that claims no size is empty; one that claims more than it gives is an error, not a short read. */
+    promp_container_t *container = promp_container_file("/proc/self/status", NULL);
+    uint8_t buffer[4096];
+    size_t got = 7;
+    struct stat st;
+    (void)state;
+
+    assert_int_equal(promp_container_size(container), 0);
+    assert_int_equal(promp_container_read(container, 0, buffer, sizeof buffer, &got, NULL), PROMP_OK);
+    assert_int_equal(got, 0);
+    promp_container_drop(&container);
+
+    const char *path = "/sys/kernel/mm/transparent_hugepage/enabled";
+    if (stat(path, &st) == 0 && st.st_size == sizeof buffer) {
+        container = promp_container_file(path, NULL);
+        assert_int_equal(promp_container_read(container, 0, buffer, sizeof buffer, &got, NULL),
+                         PROMP_ERR_CONTAINER_CHANGED);
+        assert_int_equal(got, 0);
+        promp_container_drop(&container);
+    }
+}
+
+/* --- what becomes of a file --- */
+
+typedef void change_t(const char *path);
+
+static void with_fd(const char *path, bool (*change)(int fd))
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_true(change(fd));
+    close(fd);
+}
+
+static bool do_write(int fd)
+{
+    return pwrite(fd, "x", 1, 5) == 1;
+}
+
+static bool do_append(int fd)
+{
+    return pwrite(fd, "x", 1, SIZE) == 1;
+}
+
+static bool do_cut(int fd)
+{
+    return ftruncate(fd, 50) == 0;
+}
+
+static bool do_cut_and_grow(int fd)
+{
+    return ftruncate(fd, 50) == 0 && ftruncate(fd, SIZE) == 0;
+}
+
+static bool do_touch(int fd)
+{
+    return futimens(fd, NULL) == 0;
+}
+
+static bool do_touch_by_a_nanosecond(int fd)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000000000, .tv_nsec = 8}};
+    return futimens(fd, times) == 0;
+}
+
+static void changed_files_fail(void **state)
+{
+    /* Aim: after any change to the file reads fail, whether it is kept open, opened again or lent. */
+    static const struct {
+        bool (*change)(int fd);
+        const char *text;
+    } changes[] = {
+        {do_write, "was written to"}, {do_append, "had 300000 bytes and has 300001"},
+        {do_cut, "and has 50"},       {do_cut_and_grow, "was written to"},
+        {do_touch, "was written to"}, {do_touch_by_a_nanosecond, "was written to"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        promp_lent_t lent;
+        promp_container_t *open_one = made("file");
+        promp_container_t *loose = promp_container_file(rig_path("file"), NULL);
+        promp_container_loosen(loose);
+        assert_int_equal(promp_container_lend(open_one, &lent, NULL), PROMP_OK);
+        promp_container_t *other = promp_container_lent(&open_one->id, SIZE, &lent, NULL);
+
+        check_good(open_one);
+        check_good(loose);
+        check_good(other);
+        with_fd(rig_path("file"), changes[i].change);
+        check_bad(open_one, PROMP_ERR_CONTAINER_CHANGED, changes[i].text);
+        check_bad(loose, PROMP_ERR_CONTAINER_CHANGED, changes[i].text);
+        check_bad(other, PROMP_ERR_CONTAINER_CHANGED, changes[i].text);
+        promp_container_drop(&other);
+        promp_container_drop(&loose);
+        promp_container_drop(&open_one);
+    }
+}
+
+static void vanish(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+static void become_another(const char *path)
+{
+    uint8_t *bytes = rig_bytes(1, SIZE);
+
+    rig_file("new", bytes, SIZE); /* of the same size and time */
+    assert_int_equal(rename(rig_path("new"), path), 0);
+    free(bytes);
+}
+
+static void become_a_fifo(const char *path)
+{
+    vanish(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+static void become_a_folder(const char *path)
+{
+    vanish(path);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void become_a_loop(const char *path)
+{
+    vanish(path);
+    assert_int_equal(symlink(path, path), 0);
+}
+
+static void replaced_files(void **state)
+{
+    /* Aim: whatever a file's name shows later, the open file is read on as it was, the loosened one is an error. */
+    static const struct {
+        change_t *change;
+        promp_err_t error;
+        const char *text;
+    } changes[] = {
+        {vanish, PROMP_ERR_CONTAINER_CHANGED, "not there any more"},
+        {become_another, PROMP_ERR_CONTAINER_CHANGED, "was replaced"},
+        {become_a_fifo, PROMP_ERR_CONTAINER_CHANGED, "was replaced"},
+        {become_a_folder, PROMP_ERR_CONTAINER_CHANGED, "was replaced"},
+        {become_a_loop, PROMP_ERR_SYSTEM, "symbolic links"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "file%zu", i);
+        promp_container_t *open_one = made(name);
+        promp_container_t *loose = promp_container_file(rig_path(name), NULL);
+        promp_container_loosen(loose);
+        changes[i].change(rig_path(name));
+        check_good(open_one);
+        check_bad(loose, changes[i].error, changes[i].text);
+        promp_container_drop(&loose);
+        promp_container_drop(&open_one);
+    }
+}
+
+static void copies_in_the_place_of_a_file(void **state)
+{
+    /* Aim: a file made in the place of a deleted one, with its inode number, size and time, is another one all the same. */
+    uint8_t *bytes = rig_bytes(1, SIZE);
+    struct statx old, new = {.stx_ino = 0};
+    (void)state;
+
+    for (int i = 0; i < 200; i++) {
+        promp_container_t *loose = made("file");
+        promp_container_loosen(loose);
+        assert_int_equal(statx(AT_FDCWD, rig_path("file"), 0, STATX_INO | STATX_BTIME, &old), 0);
+        vanish(rig_path("file"));
+        rig_file("file", bytes, SIZE);
+        assert_int_equal(statx(AT_FDCWD, rig_path("file"), 0, STATX_INO | STATX_BTIME, &new), 0);
+        bool told =
+            old.stx_ino != new.stx_ino ||
+            (old.stx_mask & STATX_BTIME && memcmp(&old.stx_btime, &new.stx_btime, sizeof old.stx_btime));
+        if (told)
+            check_bad(loose, PROMP_ERR_CONTAINER_CHANGED, "was replaced");
+        promp_container_drop(&loose);
+        vanish(rig_path("file"));
+    }
+    free(bytes);
+}
+
+static void the_folder_of_a_relative_path(void **state)
+{
+    /* Aim: a file that is opened again is found whatever the working folder is by then. */
+    char before[4096];
+    (void)state;
+
+    assert_non_null(getcwd(before, sizeof before));
+    promp_container_t *first = made("file");
+    assert_int_equal(chdir(rig_path(".")), 0);
+    promp_container_t *container = promp_container_file("file", NULL);
+    assert_int_equal(chdir("/"), 0);
+    promp_container_loosen(container);
+    check_good(container);
+    assert_int_equal(chdir(before), 0);
+    promp_container_drop(&container);
+    promp_container_drop(&first);
+}
+
+/* --- changes while it is read --- */
+
+#define PART ((size_t)(64 * 1024)) /* what each read takes */
+
+typedef struct {
+    promp_container_t *container;
+    _Atomic(const char *) wrong;
+    atomic_int good; /* reads */
+    atomic_bool go_on;
+} reader_t;
+
+/* Reads until a read fails; good bytes are all 'A'. */
+static void *reads(void *arg)
+{
+    reader_t *r = arg;
+    uint8_t *buffer = malloc(PART);
+    uint64_t seed = 4711;
+    promp_error_t error;
+    promp_err_t e = PROMP_OK;
+
+    while (!e && atomic_load(&r->go_on)) {
+        uint64_t offset = rig_random(&seed, SIZE - PART);
+        size_t got;
+        e = promp_container_read(r->container, offset, buffer, PART, &got, &error);
+        if (got != (e ? 0 : PART))
+            atomic_store(&r->wrong, "a short read");
+        for (size_t i = 0; i < got; i++)
+            if (buffer[i] != 'A')
+                atomic_store(&r->wrong, "a wrong byte");
+        atomic_fetch_add(&r->good, !e);
+    }
+    if (e && e != PROMP_ERR_CONTAINER_CHANGED)
+        atomic_store(&r->wrong, "another error");
+    free(buffer);
+    return NULL;
+}
+
+static bool write_over(int fd)
+{
+    char b[1000];
+
+    memset(b, 'B', sizeof b);
+    for (size_t at = 0; at < SIZE; at += sizeof b)
+        if (pwrite(fd, b, sizeof b, (off_t)at) != sizeof b)
+            return false;
+    return true;
+}
+
+static bool shrink(int fd)
+{
+    return ftruncate(fd, 10000) == 0;
+}
+
+static bool shrink_and_write_anew(int fd)
+{
+    return ftruncate(fd, 0) == 0 && write_over(fd);
+}
+
+static bool grow(int fd)
+{
+    return ftruncate(fd, 10 * SIZE) == 0;
+}
+
+static void changes_in_mid_read(void **state)
+{
+    /* Aim: threads that read while the file is written over, shrunk or grown get old bytes or an error, never a new byte. */
+    bool (*const changes[])(int fd) = {write_over, shrink, shrink_and_write_anew, grow};
+    uint8_t *bytes = malloc(SIZE);
+    (void)state;
+
+    memset(bytes, 'A', SIZE);
+    for (int round = 0; round < 40; round++) {
+        reader_t r = {.container = promp_container_file(rig_file("file", bytes, SIZE), NULL), .go_on = true};
+        pthread_t threads[2];
+        if (round % 8 >= 4)
+            promp_container_loosen(r.container);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, reads, &r), 0);
+        while (atomic_load(&r.good) < 20)
+            ;
+        with_fd(rig_path("file"), changes[round % 4]);
+        for (int i = 0; i < 2; i++) /* a reader ends at the change only */
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        if (r.wrong)
+            fail_msg("%s", r.wrong);
+        promp_container_drop(&r.container);
+    }
+    free(bytes);
+}
+
+static void loosened_and_replaced_in_mid_read(void **state)
+{
+    /* Aim: threads that read while another loosens the container and replaces the file get right bytes or an error. */
+    uint8_t *bytes = malloc(SIZE);
+    (void)state;
+
+    for (int round = 0; round < 40; round++) {
+        memset(bytes, 'A', SIZE);
+        reader_t r = {.container = promp_container_file(rig_file("file", bytes, SIZE), NULL), .go_on = true};
+        pthread_t threads[2];
+        int before = rig_fds();
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, reads, &r), 0);
+        while (atomic_load(&r.good) < 10)
+            ;
+        promp_container_loosen(r.container);
+        int good = atomic_load(&r.good);
+        while (atomic_load(&r.good) < good + 10)
+            ;
+        memset(bytes, 'B', SIZE);
+        rig_file("new", bytes, SIZE);
+        if (round % 2)
+            assert_int_equal(rename(rig_path("new"), rig_path("file")), 0);
+        else
+            atomic_store(&r.go_on, false);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        if (r.wrong)
+            fail_msg("%s", r.wrong);
+        assert_int_equal(rig_fds(), before - 1);
+        promp_container_drop(&r.container);
+    }
+    free(bytes);
+}
+
+/* --- large and many --- */
+
+static void a_file_of_a_tebibyte(void **state)
+{
+    /* Aim: a container of 1 TiB is made in under 1 ms and read near its end in under 5 ms, and takes no memory. */
+    const uint64_t size = 1ULL << 40, at = 900 * PROMP_GIB;
+    int64_t best_make = INT64_MAX, best_read = INT64_MAX;
+    char buffer[4096];
+    size_t got;
+    int fd = open(rig_path("sparse"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    (void)state;
+
+    assert_true(fd >= 0);
+    if (ftruncate(fd, (off_t)size) != 0 || pwrite(fd, "here", 4, (off_t)at) != 4) {
+        close(fd);
+        skip(); /* a file system without such files */
+    }
+    close(fd);
+    for (int i = 0; i < 5; i++) { /* the best of a few: others use the machine, too */
+        int64_t start = promp_clock_us();
+        promp_container_t *container = promp_container_file(rig_path("sparse"), NULL);
+        best_make = promp_min64(best_make, promp_clock_us() - start);
+        assert_int_equal(promp_container_size(container), size);
+        start = promp_clock_us();
+        assert_int_equal(promp_container_read(container, at, buffer, sizeof buffer, &got, NULL), PROMP_OK);
+        best_read = promp_min64(best_read, promp_clock_us() - start);
+        assert_int_equal(got, sizeof buffer);
+        assert_memory_equal(buffer, "here\0", 5);
+        assert_int_equal(promp_container_read(container, size - 1, buffer, 2, &got, NULL), PROMP_OK);
+        assert_int_equal(got, 1);
+        promp_container_drop(&container);
+    }
+    assert_true(best_make < 1000);
+    assert_true(best_read < 5000);
+}
+
+static void more_files_than_descriptors(void **state)
+{
+    /* Aim: far more files than the process may have open are containers at the same time, and half of its descriptors are
+     * left to others; without any descriptor a read says so, and works again later. */
+    enum { COUNT = 300, LIMIT = 64 };
+    promp_container_t *containers[COUNT];
+    promp_error_t error;
+    promp_lent_t lent;
+    uint8_t byte;
+    size_t got;
+    (void)state;
+
+    rig_limit_fds(LIMIT);
+    for (int i = 0; i < COUNT; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "file%d", i);
+        containers[i] = made(name);
+    }
+    int free_one = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(free_one, LIMIT / 2);
+    close(free_one);
+    for (int i = 0; i < COUNT; i += 13)
+        check_good(containers[i]);
+
+    rig_limit_fds(3);
+    check_good(containers[0]);
+    assert_int_equal(promp_container_read(containers[COUNT - 1], 0, &byte, 1, &got, &error),
+                     PROMP_ERR_DESCRIPTORS);
+    assert_error(error, DESCRIPTORS);
+    for (int i = 0; i < COUNT; i += COUNT - 1) {
+        assert_int_equal(promp_container_lend(containers[i], &lent, &error), PROMP_OK);
+        assert_int_equal(lent.how, PROMP_LEND_NONE);
+    }
+    assert_null(promp_container_file("/etc/passwd", &error));
+    assert_error(error, DESCRIPTORS);
+    rig_limit_fds(LIMIT);
+    check_good(containers[COUNT - 1]);
+    for (int i = 0; i < COUNT; i++)
+        promp_container_drop(&containers[i]);
+}
+
+/* --- lent --- */
+
+static void lent_files_are_checked(void **state)
+{
+    /* Aim: a lent descriptor of another kind, size or time than was told is refused and closed. */
+    promp_id_t id = {{1}};
+    promp_error_t error;
+    promp_lent_t lent;
+    int pipes[2];
+    (void)state;
+
+    promp_container_t *container = made("file");
+    assert_int_equal(promp_container_lend(container, &lent, NULL), PROMP_OK);
+    lent.time++;
+    assert_null(promp_container_lent(&id, SIZE, &lent, &error));
+    assert_error(error, CONTAINER_CHANGED);
+    assert_int_equal(promp_container_lend(container, &lent, NULL), PROMP_OK);
+    assert_null(promp_container_lent(&id, SIZE + 1, &lent, &error));
+    assert_error(error, CONTAINER_CHANGED);
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    for (int i = 0; i < 2; i++) {
+        lent = (promp_lent_t){.how = PROMP_LEND_FILE, .fd = pipes[i]};
+        assert_null(promp_container_lent(&id, 0, &lent, &error));
+        assert_error(error, MESSAGE_FIELD);
+    }
+    lent = (promp_lent_t){.how = PROMP_LEND_FILE, .fd = -1};
+    assert_null(promp_container_lent(&id, 0, &lent, &error));
+    assert_error(error, SYSTEM);
+    promp_container_drop(&container);
+}
+
+static void lent_files_cannot_be_loosened(void **state)
+{
+    /* Aim: what has nothing but its descriptor keeps it. */
+    promp_lent_t lent;
+    (void)state;
+
+    promp_container_t *container = made("file");
+    assert_int_equal(promp_container_lend(container, &lent, NULL), PROMP_OK);
+    promp_container_t *other = promp_container_lent(&container->id, SIZE, &lent, NULL);
+    promp_container_loosen(other);
+    vanish(rig_path("file"));
+    check_good(other);
+    promp_container_drop(&other);
+    promp_container_drop(&container);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(regular_files_only),
+        RIG_TEST(files_of_the_kernel),
+        RIG_TEST(changed_files_fail),
+        RIG_TEST(replaced_files),
+        RIG_TEST(copies_in_the_place_of_a_file),
+        RIG_TEST(the_folder_of_a_relative_path),
+        RIG_TEST(changes_in_mid_read),
+        RIG_TEST(loosened_and_replaced_in_mid_read),
+        RIG_TEST(a_file_of_a_tebibyte),
+        RIG_TEST(more_files_than_descriptors),
+        RIG_TEST(lent_files_are_checked),
+        RIG_TEST(lent_files_cannot_be_loosened),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
