@@ -20,6 +20,8 @@ struct promp_manager_share {
     promp_manager_t *manager; /* NULL: it is gone. Under lock */
     unsigned refs;            /* under lock: the manager, its thread, jobs that somebody else serves */
 
+    bool stream; /* nothing is lent: the user wants it so */
+
     pthread_mutex_t bell; /* taken last of all */
     pthread_cond_t rung;
     bool work, stop; /* under bell */
@@ -45,7 +47,9 @@ static struct promp_manager_share *share_new(promp_manager_t *manager)
         goto err2;
     if (pthread_cond_init(&share->rung, NULL))
         goto err3;
+    const char *how = getenv("PROMP_SHARE");
     share->manager = manager;
+    share->stream = how && strcmp(how, "stream") == 0;
     share->refs = 1;
     return share;
 
@@ -88,10 +92,24 @@ static void ring(struct promp_manager_share *share, bool stop)
     pthread_mutex_unlock(&share->bell);
 }
 
+/* Nothing was ever shared: there is no thread, and no name that anybody could mean. */
+static void refuse_all(promp_manager_core_t *core)
+{
+    promp_error_t error;
+    promp_ask_t ask;
+    promp_error_set(&error, PROMP_ERR_CONTAINER_NAME, 0, NULL);
+    while (promp_manager_core_ask(core, PROMP_ASK_THREAD, UINT64_MAX, &ask))
+        promp_manager_core_opened(core, &ask, &(promp_msg_opened_t){0}, &error);
+}
+
 void promp_manager_share_look(promp_manager_t *manager)
 {
-    if (manager->share && promp_manager_core_asked(manager->core, PROMP_ASK_THREAD))
+    if (!promp_manager_core_asked(manager->core, PROMP_ASK_THREAD))
+        return;
+    if (manager->share)
         ring(manager->share, false);
+    else
+        refuse_all(manager->core);
 }
 
 void promp_manager_share_end(promp_manager_t *manager)
@@ -164,7 +182,8 @@ static promp_err_t read_ask(const promp_ask_t *ask, promp_buf_t *data, promp_err
 }
 
 /* What is small comes along with the answer; what can be lent is; the rest is asked for piece by piece. */
-static void prepare_open(promp_ask_t *ask, promp_buf_t *data, promp_lent_t *lent, promp_error_t *error)
+static void prepare_open(promp_ask_t *ask, bool stream, promp_buf_t *data, promp_lent_t *lent,
+                         promp_error_t *error)
 {
     *lent = (promp_lent_t){PROMP_LEND_NONE, -1, 0};
     *error = (promp_error_t){0};
@@ -179,7 +198,7 @@ static void prepare_open(promp_ask_t *ask, promp_buf_t *data, promp_lent_t *lent
         ask->offset = 0;
         ask->size = (uint32_t)size;
         read_ask(ask, data, error);
-    } else if (!ask->plain && promp_container_lend(ask->container, lent, error)) {
+    } else if (!stream && !ask->plain && promp_container_lend(ask->container, lent, error)) {
         lent->how = PROMP_LEND_NONE;
         if (error->code == PROMP_ERR_DESCRIPTORS) /* then it is read here, when it can be */
             *error = (promp_error_t){0};
@@ -200,7 +219,7 @@ static void do_open(struct promp_manager_share *share, promp_ask_t *ask)
     promp_buf_t data = {0};
     promp_lent_t lent;
     promp_error_t error;
-    prepare_open(ask, &data, &lent, &error);
+    prepare_open(ask, share->stream, &data, &lent, &error);
     if (enter(share)) {
         promp_msg_opened_t message = {.time = lent.time};
         if (!error.code && lent.how != PROMP_LEND_NONE)

@@ -15,10 +15,12 @@ struct promp_worker_reads {
     promp_worker_t *worker; /* NULL: closing. What is below as well: under lock */
     unsigned inside;        /* calls that use worker */
     unsigned refs;
+    promp_list_t remotes; /* those that live */
 };
 
 typedef struct {
     promp_container_t head;
+    promp_node_t node; /* in reads->remotes */
     promp_worker_reads_t *reads;
     promp_remote_t *remote; /* of the worker's reader; under the hub's lock */
 } remote_t;
@@ -37,6 +39,7 @@ promp_worker_reads_t *promp_worker_reads_new(promp_worker_t *worker)
     reads->pid = getpid();
     reads->worker = worker;
     reads->refs = 1;
+    promp_list_init(&reads->remotes);
     return reads;
 
 err2:
@@ -100,6 +103,11 @@ void promp_worker_reads_end(promp_worker_reads_t **reads_p)
     pthread_mutex_lock(&reads->lock);
     while (reads->inside)
         pthread_cond_wait(&reads->left, &reads->lock);
+    /* Whoever still has one finds no worker any more, so that nobody else looks at it. */
+    for (promp_node_t *node; (node = promp_list_first(&reads->remotes));) {
+        promp_list_remove(&reads->remotes, node);
+        promp_reader_close(reader, &PROMP_CONTAINER(node, remote_t, node)->remote);
+    }
     pthread_mutex_unlock(&reads->lock);
     let_go(reads);
 }
@@ -194,6 +202,9 @@ static void remote_free(promp_container_t *container)
     promp_worker_t *worker = enter(remote->reads);
     if (worker) {
         shut(worker, &remote->remote, &container->id);
+        pthread_mutex_lock(&remote->reads->lock);
+        promp_list_remove(&remote->reads->remotes, &remote->node);
+        pthread_mutex_unlock(&remote->reads->lock);
         leave(remote->reads);
     }
     if (getpid() == remote->reads->pid)
@@ -228,6 +239,7 @@ promp_container_t *promp_worker_remote_new(promp_worker_reads_t *reads, const pr
     remote->reads = reads;
     pthread_mutex_lock(&reads->lock);
     reads->refs++;
+    promp_list_append(&reads->remotes, &remote->node);
     pthread_mutex_unlock(&reads->lock);
     leave(reads);
     return &remote->head;

@@ -114,8 +114,22 @@ static void do_share_many(const tm_line_t *line)
     tm_put_error(e);
 }
 
-const tm_command_t tm_share_commands[] = {{"share", do_share, 3},
-                                          {"share_many", do_share_many, 1},
-                                          {"unshare", do_unshare, 1},
-                                          {"shares", do_shares, 1},
-                                          {NULL, NULL, 0}};
+/* pattern SEED SIZE PATH: a file of the pattern */
+static void do_pattern(const tm_line_t *line)
+{
+    static uint8_t buffer[1 << 20];
+    FILE *file = fopen(line->words[3], "wb");
+    size_t size = (size_t)tm_int(line, 2), written = 0;
+    for (size_t at = 0; file && at < size; at += sizeof buffer) {
+        size_t piece = size - at < sizeof buffer ? size - at : sizeof buffer;
+        pattern_fill((uint64_t)tm_int(line, 1), at, buffer, piece);
+        written += fwrite(buffer, 1, piece, file);
+    }
+    bool done = file && !fclose(file) && written == size;
+    tm_answer(line);
+    tm_put_error(done ? PROMP_OK : PROMP_ERR_SYSTEM);
+}
+
+const tm_command_t tm_share_commands[] = {{"pattern", do_pattern, 3},       {"share", do_share, 3},
+                                          {"share_many", do_share_many, 1}, {"unshare", do_unshare, 1},
+                                          {"shares", do_shares, 1},         {NULL, NULL, 0}};

@@ -215,6 +215,8 @@ static const promp_task_def_t tasks[] = {{"nothing", task_nothing},
                                          {"find", task_find},
                                          {"reopen", task_reopen},
                                          {"keep", task_keep},
+                                         {"zeros", task_zeros},
+                                         {"pass_on", task_pass_on},
                                          {"nest", task_nest},
                                          {NULL, NULL}};
 

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pattern.h"
 #include "tw.h"
@@ -140,4 +141,89 @@ int task_keep(promp_task_t *task)
     return result_int(
         task, (int64_t)pattern_check((uint64_t)arg_int(task, 1), (uint64_t)arg_int(task, 2), buffer, got) +
                   (got == 0));
+}
+
+/* Arguments: name, offset, size. Result: how many of these bytes are zero. */
+int task_zeros(promp_task_t *task)
+{
+    enum { PIECE = 1 << 20 };
+    promp_error_t error;
+    promp_container_t *container;
+    if (get(task, &container, &error))
+        return failed(task, &error);
+    uint8_t *buffer = malloc(PIECE);
+    int64_t zeros = 0, left = arg_int(task, 2);
+    uint64_t at = (uint64_t)arg_int(task, 1);
+    error.code = PROMP_OK;
+    while (left > 0 && !error.code) {
+        size_t got, size = left < PIECE ? (size_t)left : PIECE;
+        if (promp_container_read(container, at, buffer, size, &got, &error))
+            break;
+        for (size_t i = 0; i < got; i++)
+            zeros += buffer[i] == 0;
+        at += size;
+        left -= (int64_t)size;
+    }
+    free(buffer);
+    promp_container_drop(&container);
+    return error.code ? failed(task, &error) : result_int(task, zeros);
+}
+
+static promp_err_t ask_below(promp_manager_t *manager, promp_task_t *task, promp_result_t *result)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n < 0 ? 0 : n] = 0;
+    uint32_t worker;
+    bool last = arg_int(task, 2) <= 2, got = false;
+    promp_value_t *args = promp_value_list();
+    promp_value_t *items[] = {promp_value_str("passed", 6), promp_value_int(arg_int(task, 1)),
+                              promp_value_int(last ? 100000 : arg_int(task, 2) - 1)};
+    for (size_t i = 0; i < 3; i++)
+        promp_value_append(args, &items[i]);
+    promp_task_spec_t spec = {.name = last ? "read" : "pass_on", .args = args, .result = true};
+    promp_err_t e = promp_manager_start(manager, &(promp_start_t){.program = self}, &worker);
+    if (!e)
+        e = promp_manager_task(manager, worker, &spec, NULL);
+    promp_value_free(&args);
+    while (!e && promp_manager_is_busy(manager)) {
+        (void)promp_manager_wait(manager, 50);
+        e = promp_manager_process(manager);
+    }
+    return e                                                          ? e
+           : promp_manager_take_result(manager, worker, result, &got) ? PROMP_ERR_STATE
+           : got                                                      ? PROMP_OK
+                                                                      : PROMP_ERR_NO_TASK;
+}
+
+/* Arguments: name, seed, level of the last one. Shares the container with a worker of its own, which does the same or, as
+ * the last one, reads it. Result: wrong bytes. */
+int task_pass_on(promp_task_t *task)
+{
+    promp_error_t error;
+    promp_container_t *container;
+    promp_result_t result = {0};
+    promp_failure_t failure;
+    if (get(task, &container, &error))
+        return failed(task, &error);
+    promp_manager_t *manager =
+        promp_manager_new(&(promp_manager_config_t){.parent = promp_task_worker(task)}, &error);
+    if (!manager)
+        return failed(task, &error);
+    promp_err_t e = promp_manager_share(manager, "passed", container);
+    if (!e)
+        e = ask_below(manager, task, &result);
+    if (promp_manager_take_error(manager, PROMP_WORKER_ANY, &failure)) {
+        promp_task_failure(task, failure.code, "", failure.text, "");
+        promp_failure_free(&failure);
+        e = PROMP_ERR_TASK_FAILED;
+    } else if (e) {
+        promp_task_fail(task, "below: %s", promp_error_name(e));
+    }
+    if (!e)
+        e = promp_task_result(task, &result.value);
+    promp_result_free(&result);
+    promp_manager_destroy(&manager);
+    promp_container_drop(&container);
+    return e != PROMP_OK;
 }
