@@ -1,4 +1,4 @@
-# The public face of libpromp, in the build tree and installed: three headers, pkg-config and CMake package files;
+# The public face of libpromp, in the build tree and installed: four headers, pkg-config and CMake package files;
 # and promp-node.
 
 if(TARGET promp-node)
@@ -9,7 +9,8 @@ if(TARGET promp)
     set_target_properties(promp PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
     install(TARGETS promp EXPORT promp LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-    set(public_headers manager/promp.h lib/base/promp_error.h lib/proto/promp_value.h)
+    set(public_headers manager/promp.h lib/base/promp_error.h lib/proto/promp_value.h
+        lib/container/promp_container.h)
     install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
     # Users in the build tree (examples, tests) see exactly what users of the installed library see.
     foreach(header ${public_headers})

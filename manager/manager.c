@@ -92,11 +92,13 @@ promp_err_t promp_manager_connect(promp_manager_t *manager)
         manager->error = error;
         return error.code;
     }
+    promp_manager_share_hold(manager);
     if (manager->hub)
         promp_hub_detach(manager->hub, manager);
     if (!manager->parent)
         promp_hub_destroy(&manager->hub);
     manager->hub = hub;
+    promp_manager_share_free(manager);
     promp_err_t err = promp_hub_attach(hub, (promp_port_t){manager, &promp_manager_port_ops});
     return err ? promp_manager_fail(manager, err, 0, NULL) : PROMP_OK;
 }
@@ -220,6 +222,7 @@ void promp_manager_destroy(promp_manager_t **manager_p)
         return;
     }
     end_workers(manager);
+    promp_manager_share_end(manager);
     if (!manager->parent)
         promp_hub_bye(manager->hub);
     promp_hub_detach(manager->hub, manager);

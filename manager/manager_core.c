@@ -17,11 +17,15 @@ promp_manager_core_t *promp_manager_core_new(uint32_t level, uint64_t seed)
     core->inbox_limit = PROMP_LIMIT_INBOX;
     core->output_limit = PROMP_LIMIT_OUTPUT_INBOX;
     promp_list_t *lists[] = {&core->live,   &core->ended, &core->touched, &core->starved, &core->queue,
-                             &core->output, &core->ready, &core->blocked, &core->waits};
+                             &core->output, &core->ready, &core->blocked, &core->waits,   &core->dropped};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         promp_list_init(lists[i]);
     for (int i = 0; i < INBOXES; i++)
         promp_list_init(&core->inbox[i]);
+    for (int i = 0; i < PROMP_ASK_PLACES; i++)
+        promp_list_init(&core->askers[i]);
+    for (uint64_t i = 0; i < 2; i++)
+        core->name_seed[i] = promp_hash_seed(seed + i);
     return core;
 
 err1:
@@ -40,6 +44,7 @@ void promp_manager_core_destroy(promp_manager_core_t **core_p)
     for (size_t i = 0; i < core->count; i++)
         if (core->table[i])
             promp_manager_core_forget(core, core->table[i]);
+    promp_manager_core_share_clear(core);
     promp_map_destroy(&core->sessions);
     free(core->table);
     free(core->idle);
@@ -101,6 +106,7 @@ void promp_manager_core_forget(promp_manager_core_t *core, worker_t *w)
     core->table[w->id - 1] = NULL;
     core->unsent -= w->backlog;
     promp_manager_core_show_clear(w);
+    promp_manager_core_share_leave(core, w);
     promp_session_destroy(&w->session);
     promp_buf_free(&w->start);
     promp_buf_free(&w->tail);

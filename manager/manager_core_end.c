@@ -15,6 +15,7 @@ static void leave_alive(promp_manager_core_t *core, worker_t *w)
     w->stop_at = w->abort_at = w->limit_at = w->give_up_at = PROMP_NEVER;
     w->say_kill = false;
     promp_manager_core_idle_leave(core, w);
+    promp_manager_core_share_leave(core, w);
 }
 
 /* Everything that will ever come is here: the worker's end. */

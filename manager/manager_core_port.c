@@ -112,7 +112,8 @@ static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine
 /* Data may wait for the link; it may also wait for the peer only, then asking again does no harm. */
 static bool wants_room(const worker_t *w)
 {
-    return w->state == WORKER_ALIVE && promp_session_backlog(w->session, PROMP_LANE_MESSAGES) > 0;
+    return w->state == WORKER_ALIVE && (promp_session_backlog(w->session, PROMP_LANE_MESSAGES) > 0 ||
+                                        promp_session_backlog(w->session, PROMP_LANE_BULK) > 0);
 }
 
 /* It has nothing more to send now: looks when it wants to be asked by time. */

@@ -3,7 +3,7 @@
 
 bool promp_manager_core_pending(const promp_manager_core_t *core)
 {
-    return core->output.count || core->ready.count;
+    return core->output.count || core->ready.count || core->askers[PROMP_ASK_PROCESS].count;
 }
 
 bool promp_manager_core_fresh(const promp_manager_core_t *core)

@@ -9,6 +9,7 @@ void promp_manager_core_send_backlog(promp_manager_core_t *core, worker_t *w)
     core->unsent += backlog;
     core->unsent -= w->backlog;
     w->backlog = backlog;
+    promp_manager_core_share_check(core, w);
 }
 
 uint64_t promp_manager_core_unsent(const promp_manager_core_t *core)

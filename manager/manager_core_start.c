@@ -77,6 +77,8 @@ static void init_worker(promp_manager_core_t *core, worker_t *w, const promp_man
     w->end.kind = EVENT_END;
     for (int i = 0; i < INBOXES; i++)
         promp_list_init(&w->inbox[i]);
+    for (int i = 0; i < PROMP_ASK_PLACES; i++)
+        promp_list_init(&w->asks[i]);
 }
 
 promp_err_t promp_manager_core_start(promp_manager_core_t *core, const promp_manager_core_start_t *start,

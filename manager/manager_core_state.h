@@ -14,13 +14,17 @@
  * manager_core_inbox.c   what the user takes: messages, results, failures
  * manager_core_output.c  output, from its lane to the user
  * manager_core_show.c    what promp_manager_process shows: progress, ends of tasks; wait objects
+ * manager_core_share.c   containers: names, answers
+ * manager_core_asks.c    containers: what workers ask
  * manager_core_query.c   predicates
  */
 #ifndef PROMP_MANAGER_MANAGER_CORE_STATE_H
 #define PROMP_MANAGER_MANAGER_CORE_STATE_H
 
+#include "hash.h"
 #include "list.h"
 #include "manager_core.h"
+#include "manager_core_share.h"
 #include "map.h"
 #include "session.h"
 
@@ -56,6 +60,24 @@ typedef struct event {
     int value;
     char *text; /* UPDATE: or NULL */
 } event_t;
+
+/* A reference to a container; first member of what holds one. */
+typedef struct {
+    promp_node_t node;
+    promp_container_t *container;
+} held_t;
+
+/* A container that a worker has open, so many times. */
+typedef struct {
+    held_t held;
+    uint32_t count;
+} opened_t;
+
+/* What a worker asks; held.container is the ask's. */
+typedef struct {
+    held_t held; /* in worker->asks[] */
+    promp_ask_t ask;
+} ask_item_t;
 
 typedef struct worker {
     uint32_t id;
@@ -98,6 +120,10 @@ typedef struct worker {
     promp_wait_object_t wait;
     bool has_wait;
 
+    /* containers */
+    promp_map_t *containers;              /* id to opened_t; NULL: none yet */
+    promp_list_t asks[PROMP_ASK_PLACES]; /* in order of arrival */
+
     /* its end */
     bool dry;        /* nothing more can come */
     bool ends_known; /* ends[] say what it had sent */
@@ -124,6 +150,7 @@ typedef struct worker {
     promp_node_t showing; /* of core->ready: its first event may be shown */
     promp_node_t blocked; /* of core->blocked: records wait in the session for room in an inbox */
     promp_node_t waiting; /* of core->waits, by id */
+    promp_node_t asking[PROMP_ASK_PLACES]; /* of core->askers[]: an ask of it may be taken */
 } worker_t;
 
 /* A task for ANY that waits. */
@@ -167,7 +194,12 @@ struct promp_manager_core {
     promp_list_t ready;   /* workers whose first event may be shown */
     promp_list_t blocked; /* workers whose records wait for room */
     promp_list_t waits;   /* workers with a wait object */
-    uint64_t mark;        /* of the last event or output */
+    uint64_t mark;        /* of the last event, output or ask */
+
+    promp_hash_seed_t name_seed[2];
+    promp_map_t *shared;                   /* key of the name to shared_t; NULL: none yet */
+    promp_list_t askers[PROMP_ASK_PLACES]; /* workers, in turn */
+    promp_list_t dropped;                  /* held_t that nobody needs any more */
     bool fresh;
 };
 
@@ -246,6 +278,18 @@ void promp_manager_core_send_backlog(promp_manager_core_t *core, worker_t *w); /
 promp_err_t promp_manager_core_take_decode(const promp_record_t *record, promp_message_t *message);
 void promp_manager_core_take(promp_manager_core_t *core, worker_t *w, int64_t now);
 void promp_manager_core_take_blocked(promp_manager_core_t *core); /* there may be room again */
+
+/* manager_core_share.c */
+promp_container_t *promp_manager_core_share_find(const promp_manager_core_t *core,
+                                                 promp_slice_t name); /* kept; NULL: none */
+void promp_manager_core_share_clear(promp_manager_core_t *core);
+
+/* manager_core_asks.c */
+promp_err_t promp_manager_core_share_take(promp_manager_core_t *core, worker_t *w); /* the bulk lane */
+void promp_manager_core_share_check(promp_manager_core_t *core, worker_t *w);       /* may it ask? */
+void promp_manager_core_share_leave(promp_manager_core_t *core, worker_t *w);       /* it asks no more */
+promp_err_t promp_manager_core_share_open(worker_t *w,
+                                          promp_container_t *container); /* OK, CONTAINER_LIMIT, MEMORY */
 
 /* manager_core_inbox.c */
 void promp_manager_core_inbox_put(promp_manager_core_t *core, entry_t *entry, inbox_t inbox);

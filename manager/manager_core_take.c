@@ -215,11 +215,8 @@ void promp_manager_core_take(promp_manager_core_t *core, worker_t *w, int64_t no
         err = promp_manager_core_output_take(core, w);
     if (!err)
         err = take_control(core, w); /* last: what an end of a task waits for is there then */
-    promp_record_t record;
-    if (!err && promp_session_take(w->session, PROMP_LANE_BULK, &record)) {
-        free(record.body);
-        err = PROMP_ERR_MESSAGE_STATE;
-    }
+    if (!err)
+        err = promp_manager_core_share_take(core, w);
     promp_manager_core_send_backlog(core, w);
     promp_manager_core_show_event(core, w, NULL);
     if (err)

@@ -8,6 +8,7 @@
  * manager_port.c     the core's port, the descriptor
  * manager_process.c  output, wait objects, waiting
  * manager_abort.c    aborts
+ * manager_share.c    containers, and the thread that serves them
  * manager_state.c    predicates
  */
 #ifndef PROMP_MANAGER_MANAGER_INNER_H
@@ -47,8 +48,10 @@ struct promp_manager {
 
     /* under the hub's lock */
     promp_manager_core_t *core;
-    int fd;         /* -1: nobody asked for it */
-    bool signalled; /* it is readable */
+    int fd;                            /* -1: nobody asked for it */
+    bool signalled;                    /* it is readable */
+    struct promp_manager_share *share; /* NULL: nothing was shared yet; set by the owner's thread */
+    size_t files;                      /* owner's thread: shared containers that may keep a file open */
 };
 
 extern const promp_port_ops_t promp_manager_port_ops; /* the core's, and the descriptor with them */
@@ -72,6 +75,17 @@ void promp_manager_process_all(promp_manager_t *manager);
 bool promp_manager_news(void *manager);
 /* Sets or clears the descriptor. Under the lock. */
 void promp_manager_signal(promp_manager_t *manager);
+
+/* manager_share.c. Lock held, but for _end, _hold and _free. */
+/* Wakes the thread that serves containers if there is something for it. */
+void promp_manager_share_look(promp_manager_t *manager);
+/* Does what is to be done in the owner's thread and came by mark; lets the lock go meanwhile. */
+void promp_manager_share_process(promp_manager_t *manager, uint64_t mark);
+/* Between the two the thread does not use the hub, which may be replaced. */
+void promp_manager_share_hold(promp_manager_t *manager);
+void promp_manager_share_free(promp_manager_t *manager);
+/* The manager is going: nothing of it is used from now on. */
+void promp_manager_share_end(promp_manager_t *manager);
 
 /* manager_place.c: all paths are malloc'd and absolute; *system is errno or 0. */
 promp_err_t promp_manager_place_program(const char *program, char **path, int *system);

@@ -50,6 +50,7 @@ static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine
 {
     promp_manager_t *manager = self;
     promp_err_t err = promp_manager_core_ops.frame(manager->core, frame, mine, now);
+    promp_manager_share_look(manager);
     promp_manager_signal(manager);
     return err;
 }
@@ -64,6 +65,7 @@ static int64_t port_tick(void *self, int64_t now)
 {
     promp_manager_t *manager = self;
     int64_t next = promp_manager_core_ops.tick(manager->core, now);
+    promp_manager_share_look(manager);
     promp_manager_signal(manager);
     return next;
 }

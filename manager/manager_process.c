@@ -109,6 +109,7 @@ static void process_round(promp_manager_t *manager)
         free(update.text);
         promp_hub_lock(manager->hub);
     }
+    promp_manager_share_process(manager, mark);
     ask_aborts(manager);
 }
 

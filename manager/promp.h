@@ -11,6 +11,7 @@
  * never ends the process (a worker whose manager is gone does end: that is its purpose).
  * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only
  * closes. So is its worker, but promp_worker_print writes to descriptor 1 or 2 there.
+ * Containers: the first promp_manager_share starts a thread for that manager, which serves what its workers read.
  * Ownership: what a function returns as `T *` and a matching _free or _destroy exists for is the caller's;
  * `const T *` is not.
  * Times are milliseconds; a negative time-out waits without end. Strings are UTF-8, paths are bytes.
@@ -22,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "promp_container.h"
 #include "promp_error.h"
 #include "promp_value.h"
 
@@ -271,6 +273,15 @@ PROMP_EXPORT promp_err_t promp_manager_wait(promp_manager_t *manager, int timeou
  * The manager's; do not read or close it. -1 without descriptors. */
 PROMP_EXPORT int promp_manager_fd(promp_manager_t *manager);
 
+/* Workers find the container under name (UTF-8, 1..1024 bytes) from now on, also those that run; one that was
+ * shared under it before stays with those who have it. Costs the same for any size. The manager keeps the container.
+ * OK, ARGUMENT, CONTAINER_LIMIT, MEMORY, SYSTEM. */
+PROMP_EXPORT promp_err_t promp_manager_share(promp_manager_t *manager, const char *name,
+                                             promp_container_t *container);
+/* Not found any more; workers that have it keep it. OK, CONTAINER_NAME. */
+PROMP_EXPORT promp_err_t promp_manager_unshare(promp_manager_t *manager, const char *name);
+PROMP_EXPORT bool promp_manager_shares(promp_manager_t *manager, const char *name);
+
 /* ---------------------------------------------------------------- worker */
 
 typedef struct promp_task promp_task_t;
@@ -361,6 +372,12 @@ PROMP_EXPORT int promp_task_fail(promp_task_t *task, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 PROMP_EXPORT promp_err_t promp_task_failure(promp_task_t *task, promp_err_t code, const char *kind,
                                             const char *text, const char *trace);
+/* The container that the worker's manager shares under name; the caller drops it. Waits for the manager's answer. It is
+ * read in any thread, with or without a task; what is mapped outlives the worker, everything else fails with
+ * CONTAINER_GONE after promp_worker_close. OK; CONTAINER_NAME: there is none; CONTAINER_LIMIT, CONTAINER_CHANGED,
+ * CONTAINER_FILE, CONTAINER_GONE, STATE (a signal handler ran: call again), MEMORY, DESCRIPTORS, SYSTEM, FORKED. */
+PROMP_EXPORT promp_err_t promp_worker_container(promp_worker_t *worker, const char *name,
+                                                promp_container_t **container, promp_error_t *error);
 typedef enum { PROMP_TASK_DONE, PROMP_TASK_FAILURE, PROMP_TASK_ABORT } promp_task_outcome_t;
 /* Ends a task of promp_worker_next: sends result or failure and DONE; frees it, *task is NULL afterwards. */
 PROMP_EXPORT promp_err_t promp_task_finish(promp_task_t **task, promp_task_outcome_t outcome);

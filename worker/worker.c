@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "worker_inner.h"
+#include "worker_remote.h"
 #include "worker_task.h"
 
 static bool is_set_up(void *arg)
@@ -28,13 +29,26 @@ static promp_err_t wait_for_setup(promp_worker_t *worker, promp_error_t *error)
     return err ? promp_error_set(error, err, 0, "while waiting for the manager") : PROMP_OK;
 }
 
+/* What containers may keep in memory here, as the user's environment says in MiB. */
+static uint64_t cache_size(void)
+{
+    const char *text = getenv("PROMP_CACHE");
+    char *rest;
+    unsigned long size = text ? strtoul(text, &rest, 10) : 0;
+    return text && *text && !*rest && size >= 1 && size <= PROMP_CACHE_MOST / PROMP_MIB ? size * PROMP_MIB
+                                                                                        : PROMP_CACHE;
+}
+
 static promp_err_t attach(promp_worker_t *worker, promp_error_t *error)
 {
     promp_hub_lock(worker->hub);
     worker->core = promp_worker_core_new(promp_hub_session(worker->hub), promp_clock_ms());
     promp_hub_unlock(worker->hub);
     promp_err_t err = PROMP_ERR_MEMORY;
+    worker->reads = promp_worker_reads_new(worker);
     if (worker->core)
+        promp_worker_core_set_cache(worker->core, cache_size());
+    if (worker->core && worker->reads)
         err = promp_hub_attach(worker->hub, (promp_port_t){worker, &promp_worker_port_ops});
     return err ? promp_error_set(error, err, 0, NULL) : PROMP_OK;
 }
@@ -64,6 +78,8 @@ promp_worker_t *promp_worker_open(promp_error_t *error)
     return worker;
 
 err4:
+    if (worker->core)
+        promp_worker_reads_end(&worker->reads);
     promp_hub_detach(worker->hub, worker);
     promp_worker_pipes_close(worker);
     promp_hub_destroy(&worker->hub);
@@ -161,6 +177,7 @@ void promp_worker_close(promp_worker_t **worker_p)
         promp_hub_abandon(&worker->hub);
         return;
     }
+    promp_worker_reads_end(&worker->reads);
     promp_hub_detach(worker->hub, worker);
     promp_hub_destroy(&worker->hub);
     promp_worker_core_destroy(&worker->core);

@@ -14,6 +14,8 @@ promp_worker_core_t *promp_worker_core_new(const promp_id_t *id, int64_t now)
         goto err1;
     promp_list_init(&core->jobs);
     promp_list_init(&core->inbox);
+    promp_list_init(&core->openings);
+    core->cache = PROMP_CACHE;
     core->setup.timeout = PROMP_TIMEOUT_DEFAULT;
     core->setup.address = "";
     core->interrupt_at = core->terminate_at = core->die_at = core->wanted = PROMP_NEVER;
@@ -38,6 +40,7 @@ void promp_worker_core_destroy(promp_worker_core_t **core_p)
         promp_worker_job_free(&job);
     promp_buf_free(&core->progress.waiting);
     promp_buf_free(&core->text.waiting);
+    promp_reader_destroy(&core->reader);
     free(core->setup_body);
     free(core->address);
     promp_session_destroy(&core->session);
@@ -99,6 +102,7 @@ static void end(promp_worker_core_t *core, promp_err_t error, int64_t die_at)
     atomic_store(&core->stopped, true);
     atomic_store(&core->aborted, true);
     promp_worker_core_drop(core, UINT64_MAX);
+    promp_worker_core_unanswered(core);
 }
 
 void promp_worker_core_break(promp_worker_core_t *core, promp_err_t error)
@@ -167,6 +171,7 @@ static bool on_next(void *arg, promp_out_t *out, uint64_t room, int64_t now)
 {
     promp_worker_core_t *core = arg;
     promp_worker_core_flush_latest(core, false);
+    promp_worker_core_ask(core);
     return promp_session_next(core->session, out, room, now);
 }
 

@@ -17,7 +17,9 @@
 
 #include "base.h"
 #include "buf.h"
+#include "container.h"
 #include "port.h"
+#include "reader.h"
 
 typedef struct promp_worker_core promp_worker_core_t;
 
@@ -124,5 +126,38 @@ promp_err_t promp_worker_core_output_moved(promp_worker_core_t *core, int stream
 /* The text of the record queued just before, of this size, at most 256 KiB: it may still be written, before anything else
  * is done with the core. */
 uint8_t *promp_worker_core_output_last(promp_worker_core_t *core, size_t size);
+
+/* --- containers of the manager --- */
+
+/* An OPEN under way; lies with the caller. */
+typedef struct {
+    promp_node_t node; /* of the core */
+    uint32_t request;
+    bool over; /* answered: what follows is set */
+    promp_error_t error;
+    promp_id_t id;
+    uint64_t size;
+    promp_lent_t lent;  /* fd -1: the descriptor did not come, although how says so */
+    promp_slice_t data; /* all of it; empty: not sent along */
+    uint8_t *body;      /* what data lies in */
+} promp_worker_opening_t;
+
+/* Asks for a name. OK, CONTAINER_LIMIT (too many are under way), ARGUMENT (the name), MEMORY, CLOSED. */
+promp_err_t promp_worker_core_open(promp_worker_core_t *core, promp_slice_t name, bool plain,
+                                   promp_worker_opening_t *opening);
+/* The caller is done with it, answered or not; it has taken fd and body, or they are freed by it afterwards. */
+void promp_worker_core_opened(promp_worker_core_t *core, promp_worker_opening_t *opening);
+/* A descriptor came for a request; false: nobody waits for it, the caller keeps it. */
+bool promp_worker_core_lent(promp_worker_core_t *core, uint32_t request, int fd);
+/* Takes one answer back that brought neither descriptor nor data. */
+void promp_worker_core_shut(promp_worker_core_t *core, const promp_id_t *id);
+
+/* Reads of containers; the core sends its requests and feeds it with answers. Made with the first call; NULL without
+ * memory. */
+promp_reader_t *promp_worker_core_reader(promp_worker_core_t *core);
+/* Bytes that the reader may keep; before its first use. */
+void promp_worker_core_set_cache(promp_worker_core_t *core, uint64_t bytes);
+/* Particulars of the last read that failed. */
+const promp_error_t *promp_worker_core_read_error(const promp_worker_core_t *core);
 
 #endif

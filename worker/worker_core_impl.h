@@ -49,6 +49,12 @@ struct promp_worker_core {
     promp_list_t inbox; /* users' messages */
     uint64_t held;      /* bytes of jobs and inbox */
 
+    promp_list_t openings;
+    uint32_t open_number;   /* of the last OPEN */
+    uint64_t cache;         /* bytes that it may keep */
+    promp_reader_t *reader; /* NULL: nothing was read yet */
+    promp_error_t read_error;
+
     promp_worker_latest_t progress;
     promp_worker_latest_t text;
 };
@@ -78,6 +84,14 @@ void promp_worker_core_refill(promp_worker_core_t *core);
 
 /* Takes one record off a list; item is freed, the job moves. */
 bool promp_worker_core_shift(promp_worker_core_t *core, promp_list_t *list, promp_worker_job_t *job);
+
+/* worker_core_container.c */
+promp_err_t promp_worker_core_on_opened(promp_worker_core_t *core, const promp_msg_opened_t *opened,
+                                        promp_record_t *record);
+promp_err_t promp_worker_core_on_chunk(promp_worker_core_t *core, const promp_msg_chunk_t *chunk,
+                                       promp_record_t *record);
+void promp_worker_core_ask(promp_worker_core_t *core);        /* sends what the reader wants */
+void promp_worker_core_unanswered(promp_worker_core_t *core); /* nothing will be answered any more */
 
 /* worker_core_task.c */
 promp_err_t promp_worker_core_on_abort(promp_worker_core_t *core, uint64_t last, uint64_t timeout,

@@ -82,6 +82,10 @@ static promp_err_t on_record(promp_worker_core_t *core, promp_lane_t lane, promp
         return on_task(core, &message.task, record);
     case PROMP_TYPE_USER_MESSAGE:
         return on_user_message(core, &message.user_message, record);
+    case PROMP_TYPE_OPENED:
+        return promp_worker_core_on_opened(core, &message.opened, record);
+    case PROMP_TYPE_CHUNK:
+        return promp_worker_core_on_chunk(core, &message.chunk, record);
     default:
         return PROMP_ERR_MESSAGE_UNKNOWN;
     }
@@ -93,7 +97,8 @@ static bool may_take(const promp_worker_core_t *core, promp_lane_t lane)
 {
     if (core->over)
         return false;
-    return lane == PROMP_LANE_CONTROL || (core->set_up && core->held < PROMP_LIMIT_INBOX);
+    return lane == PROMP_LANE_CONTROL ||
+           (core->set_up && (lane == PROMP_LANE_BULK || core->held < PROMP_LIMIT_INBOX));
 }
 
 promp_err_t promp_worker_core_take(promp_worker_core_t *core)

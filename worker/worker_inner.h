@@ -29,6 +29,7 @@ struct promp_worker {
     uint32_t pid;
     volatile uint8_t *mark; /* 1; in the child of a fork the kernel has made it 0 */
     promp_worker_pipe_t pipe[PROMP_WORKER_PIPES];
+    struct promp_worker_reads *reads; /* for remote containers */
     int64_t pipes_pause; /* there was no memory: they are left alone until then; 0: they are not */
     void (*interrupt)(void *arg, uint64_t task); /* under the hub's lock, as its argument */
     void *interrupt_arg;

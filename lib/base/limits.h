@@ -60,10 +60,11 @@
 /* Containers */
 #define PROMP_CHUNK                  (256 * PROMP_KIB) /* what is read, asked for and kept at most in one piece */
 #define PROMP_CHUNK_PAGE             (4 * PROMP_KIB) /* the least that is asked for; 64 of them are a chunk */
-#define PROMP_CACHE                  (64 * PROMP_MIB)  /* bytes of chunks one process keeps */
-#define PROMP_READ_AHEAD             (4 * PROMP_MIB)   /* largest window of one stream */
-#define PROMP_READ_WINDOW            (8 * PROMP_MIB)   /* bytes one worker may have asked for */
-#define PROMP_SEALED_FROM            (256 * PROMP_KIB) /* bytes from here on lie in a sealed memory file */
+#define PROMP_CACHE                  (64 * PROMP_MIB)   /* bytes of chunks one process keeps */
+#define PROMP_CACHE_MOST             (1024 * PROMP_GIB) /* what a user may set it to */
+#define PROMP_READ_AHEAD             (4 * PROMP_MIB)    /* largest window of one stream */
+#define PROMP_READ_WINDOW            (8 * PROMP_MIB)    /* bytes one worker may have asked for */
+#define PROMP_SEALED_FROM            (256 * PROMP_KIB)  /* bytes from here on lie in a sealed memory file */
 #define PROMP_LIMIT_FETCH            (2 * PROMP_MIB) /* bytes of one fetch; longer reads are made of several */
 #define PROMP_LIMIT_READS            64              /* reads that one worker may have asked for */
 #define PROMP_LIMIT_INLINE           (64 * PROMP_KIB) /* a container up to this size comes along when it is opened */

@@ -138,7 +138,8 @@ static void decode_word(char *word)
 
 static const tm_command_t *find(const char *name)
 {
-    const tm_command_t *tables[] = {tm_manager_commands, tm_talk_commands, tm_host_commands};
+    const tm_command_t *tables[] = {tm_manager_commands, tm_talk_commands, tm_share_commands,
+                                    tm_host_commands};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const tm_command_t *c = tables[i]; c->name; c++)
             if (strcmp(c->name, name) == 0)

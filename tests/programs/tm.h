@@ -24,7 +24,7 @@ typedef struct {
 } tm_command_t;
 
 /* Ended by {NULL}. */
-extern const tm_command_t tm_manager_commands[], tm_talk_commands[], tm_host_commands[];
+extern const tm_command_t tm_manager_commands[], tm_talk_commands[], tm_share_commands[], tm_host_commands[];
 
 /* The manager in use; NULL is an answer of its own. */
 promp_manager_t *tm_manager(void);

@@ -210,6 +210,13 @@ static const promp_task_def_t tasks[] = {{"nothing", task_nothing},
                                          {"wait_message", task_wait_message},
                                          {"progress", task_progress},
                                          {"texts", task_texts},
+                                         {"size", task_size},
+                                         {"read", task_read},
+                                         {"find", task_find},
+                                         {"reopen", task_reopen},
+                                         {"keep", task_keep},
+                                         {"zeros", task_zeros},
+                                         {"pass_on", task_pass_on},
                                          {"nest", task_nest},
                                          {NULL, NULL}};
 

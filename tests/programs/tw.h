@@ -31,6 +31,15 @@ int task_wait_message(promp_task_t *task);
 int task_progress(promp_task_t *task);
 int task_texts(promp_task_t *task);
 
+/* tw_container.c: containers of the manager */
+int task_size(promp_task_t *task);
+int task_read(promp_task_t *task);
+int task_find(promp_task_t *task);
+int task_reopen(promp_task_t *task);
+int task_keep(promp_task_t *task);
+int task_zeros(promp_task_t *task);
+int task_pass_on(promp_task_t *task);
+
 /* tw_nest.c: a worker that is a manager */
 int task_nest(promp_task_t *task);
 
