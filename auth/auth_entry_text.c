@@ -185,9 +185,12 @@ promp_err_t promp_auth_entry_parse(promp_slice_t text, promp_auth_entry_t *entry
 
     promp_auth_entry_start(entry, none, PROMP_AUTH_NO_ROLE, 0);
     promp_zpl_start(&zpl, text);
-    while ((result = promp_zpl_next(&zpl, &item)) == PROMP_ZPL_ITEM)
-        if (!take(entry, &item, &seen))
+    while ((result = promp_zpl_next(&zpl, &item)) == PROMP_ZPL_ITEM) {
+        if (!take(entry, &item, &seen)) {
             result = PROMP_ZPL_MALFORMED;
+            break;
+        }
+    }
     if (result == PROMP_ZPL_MALFORMED)
         return promp_error_set(error, PROMP_ERR_STORE_ENTRY, 0, "line %u", zpl.line);
     return complete(entry, seen, error);

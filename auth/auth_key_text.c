@@ -65,9 +65,12 @@ static promp_err_t scan(promp_slice_t text, found_t *found, promp_error_t *error
 
     *found = (found_t){0};
     promp_zpl_start(&zpl, text);
-    while ((result = promp_zpl_next(&zpl, &item)) == PROMP_ZPL_ITEM)
-        if (!take(found, &item))
+    while ((result = promp_zpl_next(&zpl, &item)) == PROMP_ZPL_ITEM) {
+        if (!take(found, &item)) {
             result = PROMP_ZPL_MALFORMED;
+            break;
+        }
+    }
     if (result == PROMP_ZPL_MALFORMED)
         return promp_error_set(error, PROMP_ERR_KEY_FORMAT, 0, "line %u", zpl.line);
     if (!found->has_public)
