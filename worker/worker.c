@@ -124,6 +124,14 @@ static promp_err_t wait_for_work(promp_worker_t *worker, int timeout)
     return promp_worker_core_state(worker->core) ? PROMP_ERR_CLOSED : err;
 }
 
+/* There is no memory for the task that has begun. Lock held. */
+static promp_err_t refuse_task(promp_worker_t *worker)
+{
+    (void)promp_worker_core_failure(worker->core, PROMP_ERR_MEMORY, NULL, promp_error_text(PROMP_ERR_MEMORY),
+                                    NULL);
+    return promp_worker_core_finish(worker->core, PROMP_TASK_FAILURE) ? PROMP_ERR_CLOSED : PROMP_ERR_MEMORY;
+}
+
 promp_err_t promp_worker_next(promp_worker_t *worker, int timeout, promp_task_t **task)
 {
     if (!worker || !task)
@@ -139,8 +147,7 @@ promp_err_t promp_worker_next(promp_worker_t *worker, int timeout, promp_task_t 
         if (*task)
             promp_hub_busy(worker->hub, true);
         else
-            err = promp_worker_core_finish(worker->core, PROMP_TASK_FAILURE) ? PROMP_ERR_CLOSED
-                                                                             : PROMP_ERR_MEMORY;
+            err = refuse_task(worker);
     }
     promp_hub_unlock(worker->hub);
     return err;

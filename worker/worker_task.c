@@ -191,7 +191,11 @@ static promp_err_t send_failure(promp_task_t *task)
 {
     promp_err_t code = task->code ? task->code : PROMP_ERR_TASK_FAILED;
     const char *text = task->text && *task->text ? task->text : promp_error_text(code);
-    return promp_worker_core_failure(task->worker->core, code, task->kind, text, task->trace);
+    promp_worker_core_t *core = task->worker->core;
+    promp_err_t err = promp_worker_core_failure(core, code, task->kind, text, task->trace);
+    /* Where there is no memory for all of it, that it failed is what matters. */
+    return err == PROMP_ERR_MEMORY ? promp_worker_core_failure(core, code, NULL, promp_error_text(code), NULL)
+                                   : err;
 }
 
 promp_err_t promp_task_finish(promp_task_t **task_p, promp_task_outcome_t outcome)

@@ -42,7 +42,7 @@ static PyObject *error(PyObject *module, PyObject *args)
     const char *text = promp_error_text((promp_err_t)number), *name = promp_error_name((promp_err_t)number);
     PyObject *sentence;
     if (detail && strncmp(detail, text, strlen(text)) == 0)
-        sentence = PyUnicode_FromString(detail); /* libpromp's own, which begins with it */
+        sentence = promp_state_text(detail); /* libpromp's own, which begins with it */
     else
         sentence = PyUnicode_FromFormat(detail ? "%s: %s" : "%s", text, detail);
     return promp_state_error(promp_state_of_module(module), number, name, sentence);

@@ -95,21 +95,23 @@ static void close_manager(promp_pymanager_t *self)
 /* Manager(parent Worker or None, node_program or None) */
 static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *parent;
-    const char *program;
+    PyObject *parent, *given, *program = NULL;
     promp_state_t *state = PyType_GetModuleState(type);
     if (kwargs && PyDict_Size(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "Manager takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "Oz:Manager", &parent, &program))
+    if (!PyArg_ParseTuple(args, "OO:Manager", &parent, &given))
         return NULL;
-    promp_manager_config_t config = {.node_program = program};
+    promp_manager_config_t config = {0};
     if (parent != Py_None && !(config.parent = promp_worker_of(state, parent)))
         return NULL;
+    if (given != Py_None && !PyUnicode_FSConverter(given, &program))
+        return NULL;
+    config.node_program = program ? PyBytes_AsString(program) : NULL;
     promp_pymanager_t *self = (promp_pymanager_t *)PyType_GenericAlloc(type, 0);
     if (!self)
-        return NULL;
+        goto out;
     self->state = state;
     if (config.parent) {
         self->parent = (promp_pyworker_t *)Py_NewRef(parent);
@@ -122,10 +124,12 @@ static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     if (!self->manager) {
         promp_state_raise(state, error.code, error.text);
         leave_parent(self);
-        Py_DECREF(self);
-        return NULL;
+        Py_CLEAR(self);
+        goto out;
     }
     promp_manager_on_output(self->manager, promp_pymanager_on_output, self);
+out:
+    Py_XDECREF(program);
     return (PyObject *)self;
 }
 

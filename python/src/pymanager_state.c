@@ -70,7 +70,7 @@ PyObject *promp_pymanager_last_error(promp_pymanager_t *self, PyObject *args)
     const promp_error_t *error = promp_manager_error(manager);
     if (!error->code)
         Py_RETURN_NONE;
-    return Py_BuildValue("is", (int)error->code, error->text);
+    return Py_BuildValue("iN", (int)error->code, promp_state_text(error->text));
 }
 
 /* worker_exit(worker) -> (cause, code, signal, memory, text, tail, lost) or None */
@@ -83,7 +83,7 @@ PyObject *promp_pymanager_worker_exit(promp_pymanager_t *self, PyObject *args)
         return NULL;
     if (!promp_manager_worker_exit(manager, worker, &end))
         Py_RETURN_NONE;
-    return Py_BuildValue("iiiKsy#K", (int)end.cause, end.code, end.signal, (unsigned long long)end.memory,
-                         end.text, end.tail ? (const char *)end.tail : "", (Py_ssize_t)end.tail_size,
-                         (unsigned long long)end.lost_output);
+    return Py_BuildValue("iiiKNy#K", (int)end.cause, end.code, end.signal, (unsigned long long)end.memory,
+                         promp_state_text(end.text), end.tail ? (const char *)end.tail : "",
+                         (Py_ssize_t)end.tail_size, (unsigned long long)end.lost_output);
 }

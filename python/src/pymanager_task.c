@@ -212,8 +212,9 @@ PyObject *promp_pymanager_take_error(promp_pymanager_t *self, PyObject *args)
         return NULL;
     if (!promp_manager_take_error(manager, worker, &failure))
         Py_RETURN_NONE;
-    PyObject *made = Py_BuildValue("IKisss", (unsigned)failure.worker, (unsigned long long)failure.task,
-                                   (int)failure.code, failure.kind, failure.text, failure.trace);
+    PyObject *made = Py_BuildValue("IKiNNN", (unsigned)failure.worker, (unsigned long long)failure.task,
+                                   (int)failure.code, promp_state_text(failure.kind),
+                                   promp_state_text(failure.text), promp_state_text(failure.trace));
     promp_failure_free(&failure);
     return made;
 }

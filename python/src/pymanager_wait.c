@@ -41,7 +41,7 @@ static void on_progress(void *arg, int value)
 static void on_text(void *arg, const char *text)
 {
     PyGILState_STATE gil = PyGILState_Ensure();
-    Py_XDECREF(call_mirror(arg, "_text", PyUnicode_FromString(text)));
+    Py_XDECREF(call_mirror(arg, "_text", promp_state_text(text)));
     PyGILState_Release(gil);
 }
 

@@ -1,6 +1,7 @@
 #include "state.h"
 
 #include <limits.h>
+#include <string.h>
 #include <time.h>
 
 static PyObject *exception_for(promp_state_t *state, promp_err_t error)
@@ -27,6 +28,11 @@ static PyObject *exception_for(promp_state_t *state, promp_err_t error)
     }
 }
 
+PyObject *promp_state_text(const char *text)
+{
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+
 PyObject *promp_state_error(promp_state_t *state, int number, const char *name, PyObject *text)
 {
     PyObject *exception = text ? PyObject_CallFunctionObjArgs(state->error, text, NULL) : NULL;
@@ -44,16 +50,12 @@ PyObject *promp_state_raise(promp_state_t *state, promp_err_t error, const char 
 {
     if (!text || !*text)
         text = promp_error_text(error);
-    PyObject *type = exception_for(state, error);
-    if (type != state->error) {
-        PyErr_SetString(type, text);
-        return NULL;
-    }
-    PyObject *exception =
-        promp_state_error(state, error, promp_error_name(error), PyUnicode_FromString(text));
-    if (exception)
-        PyErr_SetObject(type, exception);
-    Py_XDECREF(exception);
+    PyObject *type = exception_for(state, error), *value = promp_state_text(text);
+    if (type == state->error)
+        value = promp_state_error(state, error, promp_error_name(error), value);
+    if (value)
+        PyErr_SetObject(type, value);
+    Py_XDECREF(value);
     return NULL;
 }
 

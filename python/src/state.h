@@ -30,6 +30,10 @@ promp_state_t *promp_state_of(PyObject *object);
  * attributes number and name. text may be NULL. */
 PyObject *promp_state_raise(promp_state_t *state, promp_err_t error, const char *text);
 
+/* A str of what libpromp says; where paths in it are no UTF-8, or a long one was cut within a character, something is
+ * replaced. NULL with an exception. */
+PyObject *promp_state_text(const char *text);
+
 /* A ProMPError with attributes number and name, a new reference, not raised; takes the reference to text, which may be
  * NULL with an exception. */
 PyObject *promp_state_error(promp_state_t *state, int number, const char *name, PyObject *text);

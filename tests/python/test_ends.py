@@ -178,3 +178,15 @@ e = m.workerExit(w)
 assert (e.cause, e.signal, e.code) == ("the worker was stopped", 0, 0) and b"bye bye" in e.output, (e, e.output[-100:])
 print("ok")
 ''', stderr=None) == "ok\n"
+
+
+def test_paths_that_are_no_text(world, script):
+    """Programs whose paths are not UTF-8, or so long that what is said of them is cut, give ProMPError and lastError()."""
+    long = "ä".encode() * 400
+    paths = (b"/no/such/\xff\xfe", b"/no/such/" + long, b"/no/such/a" + long)
+    for path in paths:
+        text = "from Pro.MP import *\ntry: ProManager()\nexcept ProMPError as e: print(e.number)"
+        assert script(text, env={"PROMP_NODE": path}).finish() == (0, "1201\n", ""), path
+    for path in paths:
+        text = "from Pro.MP import *\nm = ProManager()\nassert m.startWorker() == ProWorker_Invalid\nprint(m.lastError().name)"
+        assert script(text, env={"PROMP_WORKER": path}).finish() == (0, "PROGRAM_MISSING\n", ""), path
