@@ -37,7 +37,8 @@ static promp_err_t settle(int folder, int64_t now, promp_error_t *error)
     if (renameat(folder, NEXT ".cert_secret", folder, NAME ".cert_secret") < 0 || fsync(folder) < 0)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "renaming %s", NEXT);
     unlinkat(folder, NEXT ".cert", 0);
-    return copy_public(folder, &info, error);
+    return copy_public(folder, &info,
+                       error); /* also done by who loads the key, should we be interrupted here */
 }
 
 static promp_err_t make(int folder, promp_slice_t passphrase, promp_error_t *error)
@@ -134,13 +135,16 @@ promp_err_t promp_auth_broker_look(int folder, int64_t now, promp_auth_broker_in
 promp_err_t promp_auth_broker_load(int folder, promp_slice_t passphrase, int64_t now, promp_auth_key_t **key,
                                    promp_error_t *error)
 {
+    promp_auth_key_info_t info;
     int lock;
     promp_err_t code = promp_auth_folder_lock(folder, PROMP_TIME_STORE_LOCK, &lock, error);
     if (code)
         return code;
     code = settle(folder, now, error);
     if (!code)
-        code = promp_auth_key_load(folder, NAME, passphrase, key, NULL, error);
+        code = promp_auth_key_load(folder, NAME, passphrase, key, &info, error);
+    if (!code && (code = copy_public(folder, &info, error)))
+        promp_auth_key_destroy(key);
     close(lock);
     return code;
 }

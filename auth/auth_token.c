@@ -34,9 +34,13 @@ bool promp_auth_address_valid(promp_slice_t text)
     for (size_t i = 0; i < host.size; i++)
         if (!memchr(allowed, host.data[i], sizeof allowed - 1))
             return false;
-    bool brackets = host.data[0] == '[' && host.size > 2 && host.data[host.size - 1] == ']';
-    bool colons = memchr(host.data, ':', host.size) || memchr(host.data, '[', host.size);
-    return number >= 1 && number <= 65535 && (brackets || !colons);
+    bool brackets = host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']';
+    if (brackets)
+        host = promp_slice(host.data + 1, host.size - 2);
+    for (size_t i = 0; i < host.size; i++)
+        if (memchr(brackets ? "[]" : "[]:", host.data[i], brackets ? 2 : 3))
+            return false;
+    return number >= 1 && number <= 65535;
 }
 
 static void check_of(const uint8_t *data, size_t size, uint8_t check[crypto_generichash_BYTES_MIN])
