@@ -112,9 +112,7 @@ static void starts(rig_t *rig, uint8_t session, int given)
                          .spawn = {.lease_ms = 1000,
                                    .program = promp_slice_str("/bin/sleep"),
                                    .folder = promp_slice_str("/"),
-                                   .argv = promp_slice("sleep\0"
-                                                       "1000",
-                                                       11)}};
+                                   .argv = promp_slice("sleep\00020", 9)}};
 
     says(rig, &m, session, given);
 }
