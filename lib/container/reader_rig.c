@@ -145,7 +145,12 @@ void rig_answer(rig_t *rig, size_t at, promp_err_t error)
     rig->count--;
     memmove(&rig->asked[at], &rig->asked[at + 1], (rig->count - at) * sizeof rig->asked[0]);
     promp_slice_t data = error ? promp_slice(NULL, 0) : promp_slice(body + 13, out.size);
-    assert_int_equal(promp_reader_answer(rig->reader, out.request, error, data, &body), PROMP_OK);
+    if (rig->inside)
+        *rig->inside = true;
+    promp_err_t result = promp_reader_answer(rig->reader, out.request, error, data, &body);
+    if (rig->inside)
+        *rig->inside = false;
+    assert_int_equal(result, PROMP_OK);
     free(body);
 }
 

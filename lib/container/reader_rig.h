@@ -17,6 +17,7 @@ typedef struct {
     uint64_t requests; /* so far */
     uint64_t bytes;
     uint64_t sizes[16]; /* of containers 0..15, once opened */
+    bool *inside;       /* NULL, or set while the reader takes an answer */
 } rig_t;
 
 void rig_begin(rig_t *rig, uint64_t cache);
