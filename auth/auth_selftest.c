@@ -98,6 +98,7 @@ static int next_event(void *monitor, int64_t end)
     }
 }
 
+/* wanted: the events that tell of a refusal. */
 static promp_err_t knock_at(knock_t *knock, int wanted, const char *who, int64_t wait, promp_error_t *error)
 {
     char byte;
@@ -108,7 +109,7 @@ static promp_err_t knock_at(knock_t *knock, int wanted, const char *who, int64_t
     errno = 0;
     if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
         return promp_error_set(error, PROMP_ERR_SELFTEST, 0, "a peer %s was let in", who);
-    if (event != wanted)
+    if (!(event & wanted))
         return promp_error_set(error, PROMP_ERR_SELFTEST, 0,
                                "a peer %s was not turned away in time (event %d)", who, event);
     if (zmq_recv(knock->server, &byte, 1, ZMQ_DONTWAIT) >= 0)
@@ -125,8 +126,9 @@ static promp_err_t try_one(void *context, promp_auth_prepare_f *prepare, void *a
         code = use_curve(knock.client, public_key, error);
     if (!code && public_key)
         code = knock_at(&knock, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, "with an unknown key", wait, error);
-    else if (!code)
-        code = knock_at(&knock, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, "without CURVE", wait, error);
+    else if (!code) /* whichever side notices first that the other one speaks another language */
+        code = knock_at(&knock, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+                        "without CURVE", wait, error);
     close_all(&knock);
     return code;
 }
