@@ -9,9 +9,6 @@
 
 #include "container_inside.h"
 
-/* A FIFO does not block, a terminal does not become ours. */
-#define HOW_TO_OPEN (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-
 typedef struct {
     promp_container_t head;
     char *path; /* absolute; NULL: lent, there is the descriptor only */
@@ -68,7 +65,7 @@ static promp_err_t check(const file_t *file, int fd, promp_error_t *error)
 
 static promp_err_t open_again(const file_t *file, int *fd, promp_error_t *error)
 {
-    *fd = open(file->path, HOW_TO_OPEN);
+    *fd = open(file->path, PROMP_CONTAINER_OPEN);
     if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, "%.300s is not there any more",
                                file->path);
@@ -86,7 +83,7 @@ static promp_err_t open_again(const file_t *file, int *fd, promp_error_t *error)
 static promp_err_t take(file_t *file, int *fd, promp_error_t *error)
 {
     pthread_mutex_lock(&file->lock);
-    *fd = file->fd;
+    *fd = file->loose ? -1 : file->fd; /* reads without a gap must not keep it open */
     if (*fd >= 0)
         file->users++;
     pthread_mutex_unlock(&file->lock);
@@ -218,9 +215,8 @@ static const promp_container_ops_t file_ops = {
 
 /* --- making one --- */
 
-/* Takes path (may be NULL) and fd over, also on failure. */
-static promp_container_t *made(const promp_id_t *id, const struct stat *st, char *path, int fd,
-                               promp_error_t *error)
+promp_container_t *promp_container_file_made(const promp_id_t *id, const struct stat *st, char *path, int fd,
+                                             promp_error_t *error)
 {
     promp_err_t e = PROMP_ERR_MEMORY;
     int system = 0;
@@ -255,59 +251,6 @@ err0:
     return NULL;
 }
 
-/* The working folder can be another one when the file is opened again. NULL with errno. */
-static char *absolute(const char *path)
-{
-    char *folder = path[0] == '/' ? strdup("") : getcwd(NULL, 0);
-    size_t have = folder ? strlen(folder) : 0;
-    size_t size = have + strlen(path) + 2;
-    char *whole = folder ? malloc(size) : NULL;
-
-    if (whole) {
-        memcpy(whole, folder, have);
-        if (path[0] != '/')
-            whole[have++] = '/';
-        strcpy(whole + have, path);
-    }
-    free(folder);
-    return whole;
-}
-
-promp_container_t *promp_container_file(const char *path, promp_error_t *error)
-{
-    promp_err_t e;
-    struct stat st;
-    int system;
-
-    if (!path) {
-        promp_error_set(error, PROMP_ERR_ARGUMENT, 0, "there is no path");
-        return NULL;
-    }
-    int fd = open(path, HOW_TO_OPEN);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        system = errno;
-        e = promp_error_from_errno(system);
-        promp_error_set(error, e == PROMP_ERR_SYSTEM ? PROMP_ERR_CONTAINER_FILE : e, system, "%.300s", path);
-        goto err;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        promp_error_set(error, PROMP_ERR_CONTAINER_FILE, 0, "%.300s is not a regular file", path);
-        goto err;
-    }
-    char *whole = absolute(path);
-    if (!whole) {
-        system = errno;
-        promp_error_set(error, promp_error_from_errno(system), system, "%.300s", path);
-        goto err;
-    }
-    return made(NULL, &st, whole, fd, error);
-
-err:
-    if (fd >= 0)
-        close(fd);
-    return NULL;
-}
-
 promp_container_t *promp_container_lent_file(const promp_id_t *id, uint64_t size, int fd, uint64_t time,
                                              promp_error_t *error)
 {
@@ -320,7 +263,7 @@ promp_container_t *promp_container_lent_file(const promp_id_t *id, uint64_t size
     else if ((uint64_t)st.st_size != size || time_of(&st) != time)
         promp_error_set(error, PROMP_ERR_CONTAINER_CHANGED, 0, NULL);
     else
-        return made(id, &st, NULL, fd, error);
+        return promp_container_file_made(id, &st, NULL, fd, error);
     if (fd >= 0)
         close(fd);
     return NULL;

@@ -1,7 +1,5 @@
 /* Files: what is none is refused without waiting, and no read gives a byte of a file that was changed. */
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -304,131 +302,6 @@ static void the_folder_of_a_relative_path(void **state)
     promp_container_drop(&first);
 }
 
-/* --- changes while it is read --- */
-
-#define PART ((size_t)(64 * 1024)) /* what each read takes */
-
-typedef struct {
-    promp_container_t *container;
-    _Atomic(const char *) wrong;
-    atomic_int good; /* reads */
-    atomic_bool go_on;
-} reader_t;
-
-/* Reads until a read fails; good bytes are all 'A'. */
-static void *reads(void *arg)
-{
-    reader_t *r = arg;
-    uint8_t *buffer = malloc(PART);
-    uint64_t seed = 4711;
-    promp_error_t error;
-    promp_err_t e = PROMP_OK;
-
-    while (!e && atomic_load(&r->go_on)) {
-        uint64_t offset = rig_random(&seed, SIZE - PART);
-        size_t got;
-        e = promp_container_read(r->container, offset, buffer, PART, &got, &error);
-        if (got != (e ? 0 : PART))
-            atomic_store(&r->wrong, "a short read");
-        for (size_t i = 0; i < got; i++)
-            if (buffer[i] != 'A')
-                atomic_store(&r->wrong, "a wrong byte");
-        atomic_fetch_add(&r->good, !e);
-    }
-    if (e && e != PROMP_ERR_CONTAINER_CHANGED)
-        atomic_store(&r->wrong, "another error");
-    free(buffer);
-    return NULL;
-}
-
-static bool write_over(int fd)
-{
-    char b[1000];
-
-    memset(b, 'B', sizeof b);
-    for (size_t at = 0; at < SIZE; at += sizeof b)
-        if (pwrite(fd, b, sizeof b, (off_t)at) != sizeof b)
-            return false;
-    return true;
-}
-
-static bool shrink(int fd)
-{
-    return ftruncate(fd, 10000) == 0;
-}
-
-static bool shrink_and_write_anew(int fd)
-{
-    return ftruncate(fd, 0) == 0 && write_over(fd);
-}
-
-static bool grow(int fd)
-{
-    return ftruncate(fd, 10 * SIZE) == 0;
-}
-
-static void changes_in_mid_read(void **state)
-{
-    /* Aim: threads that read while the file is written over, shrunk or grown get old bytes or an error, never a new byte. */
-    bool (*const changes[])(int fd) = {write_over, shrink, shrink_and_write_anew, grow};
-    uint8_t *bytes = malloc(SIZE);
-    (void)state;
-
-    memset(bytes, 'A', SIZE);
-    for (int round = 0; round < 40; round++) {
-        reader_t r = {.container = promp_container_file(rig_file("file", bytes, SIZE), NULL), .go_on = true};
-        pthread_t threads[2];
-        if (round % 8 >= 4)
-            promp_container_loosen(r.container);
-        for (int i = 0; i < 2; i++)
-            assert_int_equal(pthread_create(&threads[i], NULL, reads, &r), 0);
-        while (atomic_load(&r.good) < 20)
-            ;
-        with_fd(rig_path("file"), changes[round % 4]);
-        for (int i = 0; i < 2; i++) /* a reader ends at the change only */
-            assert_int_equal(pthread_join(threads[i], NULL), 0);
-        if (r.wrong)
-            fail_msg("%s", r.wrong);
-        promp_container_drop(&r.container);
-    }
-    free(bytes);
-}
-
-static void loosened_and_replaced_in_mid_read(void **state)
-{
-    /* Aim: threads that read while another loosens the container and replaces the file get right bytes or an error. */
-    uint8_t *bytes = malloc(SIZE);
-    (void)state;
-
-    for (int round = 0; round < 40; round++) {
-        memset(bytes, 'A', SIZE);
-        reader_t r = {.container = promp_container_file(rig_file("file", bytes, SIZE), NULL), .go_on = true};
-        pthread_t threads[2];
-        int before = rig_fds();
-        for (int i = 0; i < 2; i++)
-            assert_int_equal(pthread_create(&threads[i], NULL, reads, &r), 0);
-        while (atomic_load(&r.good) < 10)
-            ;
-        promp_container_loosen(r.container);
-        int good = atomic_load(&r.good);
-        while (atomic_load(&r.good) < good + 10)
-            ;
-        memset(bytes, 'B', SIZE);
-        rig_file("new", bytes, SIZE);
-        if (round % 2)
-            assert_int_equal(rename(rig_path("new"), rig_path("file")), 0);
-        else
-            atomic_store(&r.go_on, false);
-        for (int i = 0; i < 2; i++)
-            assert_int_equal(pthread_join(threads[i], NULL), 0);
-        if (r.wrong)
-            fail_msg("%s", r.wrong);
-        assert_int_equal(rig_fds(), before - 1);
-        promp_container_drop(&r.container);
-    }
-    free(bytes);
-}
-
 /* --- large and many --- */
 
 static void a_file_of_a_tebibyte(void **state)
@@ -562,8 +435,6 @@ int main(void)
         RIG_TEST(replaced_files),
         RIG_TEST(copies_in_the_place_of_a_file),
         RIG_TEST(the_folder_of_a_relative_path),
-        RIG_TEST(changes_in_mid_read),
-        RIG_TEST(loosened_and_replaced_in_mid_read),
         RIG_TEST(a_file_of_a_tebibyte),
         RIG_TEST(more_files_than_descriptors),
         RIG_TEST(lent_files_are_checked),

@@ -18,6 +18,15 @@ promp_container_t *promp_container_lent_memory(const promp_id_t *id, uint64_t si
 promp_container_t *promp_container_lent_file(const promp_id_t *id, uint64_t size, int fd, uint64_t time,
                                              promp_error_t *error);
 
+/* How files are opened: a FIFO does not block, a terminal does not become ours. Needs <fcntl.h>. */
+#define PROMP_CONTAINER_OPEN (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+
+/* A regular file that is open as fd, as st tells. path: absolute and malloc'd; NULL: it cannot be opened again. Takes path
+ * and fd over, also on failure. */
+struct stat;
+promp_container_t *promp_container_file_made(const promp_id_t *id, const struct stat *st, char *path, int fd,
+                                             promp_error_t *error);
+
 /* What a range is a part of; any other container itself. */
 promp_container_t *promp_container_base(promp_container_t *container);
 

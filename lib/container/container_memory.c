@@ -165,11 +165,6 @@ promp_container_t *promp_container_sealed(const void *data, size_t size, promp_e
         *code = promp_error_from_errno(errno);
         return NULL;
     }
-    if (promp_container_fd_scarce(fd)) { /* it could not be lent: then it has no use either */
-        close(fd);
-        *code = PROMP_ERR_DESCRIPTORS;
-        return NULL;
-    }
     if ((*code = fill(fd, data, size))) {
         close(fd);
         return NULL;

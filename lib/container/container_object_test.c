@@ -253,6 +253,9 @@ static void serving(void **state)
     assert_int_equal(jobs[1].byte, rig_byte(110));
     assert_int_equal(jobs[2].byte, rig_byte(160));
     assert_int_equal(promp_container_serve(container, 0), PROMP_ERR_TIMEOUT);
+    queue(part, &jobs[0]);
+    assert_int_equal(promp_container_serve(container, 0), PROMP_OK);
+    assert_int_equal(jobs[0].done, 1);
     promp_container_drop(&deep);
     promp_container_drop(&part);
     promp_container_drop(&container);
