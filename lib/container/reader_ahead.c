@@ -3,7 +3,8 @@
  * under way. */
 #include "reader_inside.h"
 
-/* A stream has ended when so many reads had to wait elsewhere since: of its container, of all. */
+/* A stream has ended when so many reads elsewhere had to wait or went on to their next window since: of its container, of
+ * all. */
 #define STALE     8
 #define STALE_ALL 256
 
@@ -111,8 +112,10 @@ static void advance(promp_stream_t *stream, uint64_t from, uint64_t to)
     uint64_t start = stream->end > to ? stream->end : to;
     uint64_t max = largest(stream);
 
+    stream->remote->ticks++;
+    stream->remote->reader->ticks++;
     stream->from = from;
-    open_window(stream, start, next_size(stream->size, max), start);
+    open_window(stream, start, next_size(stream->size ? stream->size : 1, max), start);
 }
 
 /* --- streams --- */
@@ -134,10 +137,10 @@ static void forget_stale(promp_remote_t *remote)
     promp_reader_t *reader = remote->reader;
 
     for (int i = 0; i < PROMP_LIMIT_CONTAINER_STREAM; i++)
-        if (remote->stream[i].node.next && remote->waits - remote->stream[i].waits[0] > STALE)
+        if (remote->stream[i].node.next && remote->ticks - remote->stream[i].ticks[0] > STALE)
             forget(&remote->stream[i]);
     promp_node_t *oldest = promp_list_first(&reader->streams);
-    if (oldest && reader->waits - PROMP_CONTAINER(oldest, promp_stream_t, node)->waits[1] > STALE_ALL)
+    if (oldest && reader->ticks - PROMP_CONTAINER(oldest, promp_stream_t, node)->ticks[1] > STALE_ALL)
         forget(PROMP_CONTAINER(oldest, promp_stream_t, node));
 }
 
@@ -205,8 +208,6 @@ static uint64_t history(const promp_remote_t *remote, uint64_t page, uint64_t ma
         unsigned last = (unsigned)((page - 1) % PROMP_PAGES);
         uint64_t gaps = ~((chunk ? chunk->here | chunk->asked : 0) << (PROMP_PAGES - 1 - last));
         unsigned ran = gaps ? (unsigned)__builtin_clzll(gaps) : PROMP_PAGES;
-        if (ran > last + 1)
-            ran = last + 1;
         count += ran;
         if (ran < last + 1)
             break;
@@ -237,8 +238,8 @@ void promp_reader_ahead_read(promp_remote_t *remote, uint64_t offset, size_t siz
     bool miss = misses(remote, from, to, &wait);
 
     reader->reads++;
-    reader->waits += wait;
-    remote->waits += wait;
+    reader->ticks += wait;
+    remote->ticks += wait;
     if (remote->advice == PROMP_ADVISE_RANDOM || reader->failed)
         return;
     promp_stream_t *stream = find(remote, offset);
@@ -248,8 +249,8 @@ void promp_reader_ahead_read(promp_remote_t *remote, uint64_t offset, size_t siz
     stream->last = offset;
     stream->pos = offset + size;
     stream->used = reader->reads;
-    stream->waits[0] = remote->waits;
-    stream->waits[1] = reader->waits;
+    stream->ticks[0] = remote->ticks;
+    stream->ticks[1] = reader->ticks;
     forget_stale(remote);
     if (!stream->node.next) {
         if (miss)

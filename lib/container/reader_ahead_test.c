@@ -308,6 +308,31 @@ static void streams_share_a_quarter_of_the_cache(void **state)
         }
 }
 
+static void old_streams_take_no_share(void **state)
+{
+    /* Aim: after the heads of 300 containers were read, a reader of one has large windows again before long. */
+    (void)state;
+    rig_t rig;
+    promp_remote_t *remote[300];
+    rig_begin(&rig, PROMP_CACHE);
+    for (unsigned i = 0; i < 300; i++) {
+        remote[i] = rig_open(&rig, i + 16, RIG_TIB);
+        rig_read(&rig, remote[i], 0, PAGE);
+        rig_settle(&rig);
+    }
+    uint64_t before = 0, largest = 0;
+    for (uint64_t at = 0; at < 40 * PROMP_MIB; at += PAGE) {
+        before = rig.bytes;
+        rig_read(&rig, remote[7], at, PAGE);
+        rig_settle(&rig);
+        largest = rig.bytes - before > largest ? rig.bytes - before : largest;
+    }
+    assert_int_equal(largest, PROMP_READ_AHEAD);
+    for (unsigned i = 0; i < 300; i++)
+        promp_reader_close(rig.reader, &remote[i]);
+    rig_end(&rig);
+}
+
 static void read_ahead_gives_way(void **state)
 {
     /* Aim: where fetches hold all that the cache may hold there is no read-ahead; what somebody waits for goes before what is
@@ -389,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_seek_cancels),
         cmocka_unit_test(advice_is_followed),
         cmocka_unit_test(streams_share_a_quarter_of_the_cache),
+        cmocka_unit_test(old_streams_take_no_share),
         cmocka_unit_test(read_ahead_gives_way),
         cmocka_unit_test(a_lost_window_begins_anew),
     };

@@ -72,7 +72,7 @@ typedef struct {
     uint64_t marker;   /* a read that goes beyond this page asks for the next window */
     uint64_t size;     /* of the window, before it was cut */
     uint64_t used;     /* the reader's count of reads at its last */
-    uint64_t waits[2]; /* counts of the remote and of the reader at its last */
+    uint64_t ticks[2]; /* of the remote and of the reader at its last */
     promp_remote_t *remote;
 } promp_stream_t;
 
@@ -85,7 +85,7 @@ struct promp_remote {
     promp_advice_t advice;
     promp_list_t fetches;
     promp_list_t chunks;
-    uint64_t waits; /* reads that found not everything here */
+    uint64_t ticks; /* reads that found not everything here, or made the next window */
     promp_stream_t stream[PROMP_LIMIT_CONTAINER_STREAM];
 };
 
@@ -112,7 +112,7 @@ struct promp_reader {
 
     promp_list_t streams; /* those with a window; the least recently used first */
     uint64_t reads;
-    uint64_t waits;
+    uint64_t ticks; /* of all remotes */
 
     promp_list_t turn[PROMP_TURNS];
     promp_asked_t asked[PROMP_LIMIT_READS];
