@@ -50,6 +50,14 @@ static promp_id_t share_probe(rig_t *rig, const char *name, uint64_t size, unsig
     return id;
 }
 
+/* Outlives the test's function: the manager may free what it holds after that. */
+static unsigned *counter(void)
+{
+    static unsigned freed;
+    freed = 0;
+    return &freed;
+}
+
 /* --- what the worker says and hears --- */
 
 static void ask_open(rig_t *rig, uint32_t worker, uint32_t request, const char *name)
@@ -129,11 +137,11 @@ static void names(void **state)
 {
     /* A name means what was shared last under it, until it is unshared; bad names and too many are refused. */
     rig_t *rig = *state;
-    unsigned freed = 0;
+    unsigned *freed = counter();
     char longest[PROMP_LIMIT_CONTAINER_NAME + 2];
     memset(longest, 'x', sizeof longest);
     longest[PROMP_LIMIT_CONTAINER_NAME + 1] = '\0';
-    promp_container_t *container = probe_new(10, &freed), *before;
+    promp_container_t *container = probe_new(10, freed), *before;
     const struct {
         promp_slice_t name;
         promp_err_t err;
@@ -145,14 +153,14 @@ static void names(void **state)
         assert_int_equal(promp_manager_core_share(rig->core, cases[i].name, container, &before),
                          cases[i].err);
     promp_container_drop(&container);
-    share_probe(rig, "a", 10, &freed);
+    share_probe(rig, "a", 10, freed);
     assert_true(promp_manager_core_shares(rig->core, promp_slice_str("a")));
-    share_probe(rig, "a", 20, &freed);
-    assert_int_equal(freed, 1);
+    share_probe(rig, "a", 20, freed);
+    assert_int_equal(*freed, 1);
     container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
     assert_int_equal(promp_container_size(container), 20);
     promp_container_drop(&container);
-    assert_int_equal(freed, 2);
+    assert_int_equal(*freed, 2);
     assert_false(promp_manager_core_shares(rig->core, promp_slice_str("a")));
     assert_null(promp_manager_core_unshare(rig->core, promp_slice_str("a")));
 }
@@ -161,9 +169,9 @@ static void open_and_read(void **state)
 {
     /* What is shared is opened and read; it stays open when its name is taken away, until it is closed. */
     rig_t *rig = *state;
-    unsigned freed = 0;
+    unsigned *freed = counter();
     uint32_t worker = rig_start(rig, 0, true);
-    promp_id_t id = share_probe(rig, "a", 1000000, &freed);
+    promp_id_t id = share_probe(rig, "a", 1000000, freed);
     promp_message_t m;
     ask_open(rig, worker, 7, "b");
     assert_true(serve(rig, PROMP_ASK_THREAD));
@@ -173,7 +181,7 @@ static void open_and_read(void **state)
     open_it(rig, worker, "a");
     promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
     promp_container_drop(&container);
-    assert_int_equal(freed, 0);
+    assert_int_equal(*freed, 0);
     ask_read(rig, worker, 3, &id, 0x1234, 5000);
     assert_true(serve(rig, PROMP_ASK_THREAD));
     assert_true(hear(rig, worker, &m));
@@ -185,7 +193,7 @@ static void open_and_read(void **state)
     rig_send(rig, worker, PROMP_LANE_BULK, &close);
     assert_true(promp_manager_core_asked(rig->core, PROMP_ASK_THREAD));
     drop_all(rig);
-    assert_int_equal(freed, 1);
+    assert_int_equal(*freed, 1);
 }
 
 static void breaks(rig_t *rig, uint32_t worker)
@@ -197,8 +205,8 @@ static void hostile(void **state)
 {
     /* A worker that reads what it has not opened, beyond the end, nothing or 2^64 bytes, or asks without end, is ended. */
     rig_t *rig = *state;
-    unsigned freed = 0;
-    promp_id_t id = share_probe(rig, "a", 1000000, &freed), other = {{1}};
+    unsigned *freed = counter();
+    promp_id_t id = share_probe(rig, "a", 1000000, freed), other = {{1}};
     const struct {
         const promp_id_t *id;
         uint64_t offset;
@@ -225,8 +233,8 @@ static void in_turn(void **state)
 {
     /* Workers are served in turn, and none that does not take its answers. */
     rig_t *rig = *state;
-    unsigned freed = 0;
-    promp_id_t id = share_probe(rig, "a", 100 * PROMP_CHUNK, &freed);
+    unsigned *freed = counter();
+    promp_id_t id = share_probe(rig, "a", 100 * PROMP_CHUNK, freed);
     uint32_t one = rig_start(rig, 0, true), two = rig_start(rig, 0, true);
     open_it(rig, one, "a");
     open_it(rig, two, "a");
@@ -258,8 +266,8 @@ static void cancelled(void **state)
 {
     /* A READ that is cancelled before its turn is not done, and its container is let go. */
     rig_t *rig = *state;
-    unsigned freed = 0;
-    promp_id_t id = share_probe(rig, "a", 100, &freed);
+    unsigned *freed = counter();
+    promp_id_t id = share_probe(rig, "a", 100, freed);
     uint32_t worker = rig_start(rig, 0, true);
     open_it(rig, worker, "a");
     ask_read(rig, worker, 1, &id, 0, 10);
@@ -278,8 +286,8 @@ static void gone(void **state)
 {
     /* With a worker go its asks and what it had open; an answer to it is ignored. */
     rig_t *rig = *state;
-    unsigned freed = 0;
-    promp_id_t id = share_probe(rig, "a", 100, &freed);
+    unsigned *freed = counter();
+    promp_id_t id = share_probe(rig, "a", 100, freed);
     uint32_t worker = rig_start(rig, 0, true);
     promp_ask_t ask;
     open_it(rig, worker, "a");
@@ -292,17 +300,17 @@ static void gone(void **state)
     promp_container_drop(&ask.container);
     promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
     promp_container_drop(&container);
-    assert_int_equal(freed, 0);
+    assert_int_equal(*freed, 0);
     drop_all(rig);
-    assert_int_equal(freed, 1);
+    assert_int_equal(*freed, 1);
 }
 
 static void in_process(void **state)
 {
     /* What is read in promp_manager_process waits there, shows as pending, and a round takes what came by its mark. */
     rig_t *rig = *state;
-    unsigned freed = 0;
-    promp_container_t *container = probe_new(100, &freed), *before;
+    unsigned *freed = counter();
+    promp_container_t *container = probe_new(100, freed), *before;
     container->reader = PROMP_CONTAINER_PROCESS;
     promp_id_t id = container->id;
     assert_int_equal(promp_manager_core_share(rig->core, promp_slice_str("a"), container, &before), PROMP_OK);

@@ -208,10 +208,8 @@ static void prepare_open(promp_ask_t *ask, bool stream, promp_buf_t *data, promp
 /* Sends the descriptor; where there is no way for it the bytes travel. Hub's lock held. */
 static promp_lend_t send_lent(promp_manager_t *manager, const promp_ask_t *ask, const promp_lent_t *lent)
 {
-    (void)manager;
-    (void)ask;
-    (void)lent;
-    return PROMP_LEND_NONE;
+    const promp_message_t lend = {PROMP_TYPE_LEND, .lend.request = ask->request};
+    return promp_hub_hand(manager->hub, &ask->session, &lend, lent->fd) ? PROMP_LEND_NONE : lent->how;
 }
 
 static void do_open(struct promp_manager_share *share, promp_ask_t *ask)

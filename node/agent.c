@@ -238,8 +238,13 @@ static promp_err_t begin(promp_agent_t *a, promp_error_t *error)
 
 promp_err_t promp_agent_run(const promp_agent_run_t *config, promp_error_t *error)
 {
-    promp_agent_t a = {
-        .config = *config, .epoll = -1, .listening = -1, .signals = -1, .timer = -1, .spare = -1};
+    promp_agent_t a = {.config = *config,
+                       .epoll = -1,
+                       .listening = -1,
+                       .signals = -1,
+                       .timer = -1,
+                       .spare = -1,
+                       .given = -1};
     int *fds[] = {&a.epoll, &a.listening, &a.signals, &a.timer, &a.spare};
     promp_err_t code = begin(&a, error);
 

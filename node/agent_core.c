@@ -224,7 +224,7 @@ void promp_agent_core_frame(promp_agent_core_t *core, uint32_t number, const pro
     link->heard = now;
     if (frame->type == PROMP_TYPE_DATA && link->state == PROMP_AGENT_LINK_UP && !frame->fds)
         error = promp_agent_relay_data(core, link, frame, now);
-    else if (frame->fds)
+    else if (frame->fds > (frame->type == PROMP_TYPE_LEND))
         error = PROMP_ERR_DESCRIPTOR_COUNT;
     else if (!(row = promp_message_row(frame->type)))
         error = PROMP_ERR_MESSAGE_UNKNOWN;

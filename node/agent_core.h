@@ -61,7 +61,8 @@ typedef struct {
     uint32_t link;
     bool urgent;
     uint64_t tag;
-    const promp_frame_t *frame; /* the frame of the event, borrowed */
+    const promp_frame_t
+        *frame; /* the frame of the event, borrowed; its descriptors go along where that costs nothing */
     int handle;
     uint32_t owner;
     uint32_t pid;

@@ -28,6 +28,17 @@ static void send_out(promp_agent_t *a, const promp_agent_effect_t *e, int64_t no
     promp_agent_links_sent(a, e->link, line);
 }
 
+/* We hold nobody's descriptors: where it cannot leave at once the frame goes without, and bytes are asked for. */
+static promp_err_t lend(promp_agent_t *a, promp_agent_line_t *line, const promp_frame_t *frame)
+{
+    promp_out_t out = {.frame = *frame, .urgent = true, .parts = 1};
+    bool along = a->given >= 0 && !promp_link_queued(line->link);
+
+    out.frame.fds = along;
+    out.part[0] = frame->body;
+    return promp_link_send(line->link, &out, &a->given, along, 0);
+}
+
 static void forward(promp_agent_t *a, const promp_agent_effect_t *e, int64_t now)
 {
     promp_agent_line_t *line = promp_agent_links_get(a, e->link);
@@ -37,8 +48,12 @@ static void forward(promp_agent_t *a, const promp_agent_effect_t *e, int64_t now
         /* What is no data is said again until it is answered: a reader so slow does not get it twice. */
         if (!e->tag && promp_link_queued(line->link) > PROMP_LIMIT_LINK_QUEUE / 8 * 7)
             return;
-        promp_agent_links_cork(a, e->link, line);
-        error = promp_link_forward(line->link, e->frame, e->urgent, e->tag);
+        if (e->frame->fds)
+            error = lend(a, line, e->frame);
+        else {
+            promp_agent_links_cork(a, e->link, line);
+            error = promp_link_forward(line->link, e->frame, e->urgent, e->tag);
+        }
     }
     if (error && e->tag)
         promp_agent_core_flushed(a->core, e->tag, e->frame->size);

@@ -198,14 +198,17 @@ static bool read_frame(promp_agent_t *a, uint32_t number, promp_agent_line_t *li
     *error = promp_link_next(line->link, &frame, fds, &got);
     if (*error || !got)
         return false;
-    for (size_t i = 0; i < frame.fds; i++)
-        close(fds[i]);
+    a->given = frame.fds == 1 ? fds[0] : -1;
     /* More has come than this frame: what goes to one link is gathered. A single one goes out at once, uncopied. */
     if (frame.size < *bytes)
         a->gathering = true;
     *bytes -= frame.size < *bytes ? frame.size : *bytes;
     promp_agent_core_frame(a->core, number, &frame, now);
     promp_agent_do(a, now);
+    a->given = -1;
+    for (size_t i = 0; i < frame.fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
     if (promp_agent_links_get(a, number) != line)
         return false;
     if (promp_link_windowed(&frame))
@@ -226,6 +229,8 @@ static void read_link(promp_agent_t *a, uint32_t number, promp_agent_line_t *lin
     if (promp_agent_links_get(a, number) != line)
         return;
     promp_agent_links_sent(a, number, line); /* LINK_ACK */
+    if (end == PROMP_ERR_DESCRIPTORS)        /* what was lent is passed on without its descriptor */
+        end = PROMP_OK;
     if (error || end) {
         promp_agent_core_closed(a->core, number, error ? error : end, now);
         promp_agent_do(a, now);

@@ -48,6 +48,7 @@ typedef struct {
     uint32_t corked[PROMP_AGENT_CORKED];
     size_t corks;
     bool gathering; /* more frames than one were read together */
+    int given;      /* the descriptor of the frame that the core has now; -1: none */
     promp_id_t node;
     bool ended;
     promp_err_t error; /* with ended */

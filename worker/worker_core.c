@@ -220,7 +220,7 @@ static uint32_t on_lease(void *arg)
     return setup ? setup->timeout : 0;
 }
 
-const promp_port_ops_t promp_worker_core_ops = {on_path, on_frame, on_next, on_tick, on_lease};
+const promp_port_ops_t promp_worker_core_ops = {on_path, on_frame, on_next, on_tick, on_lease, NULL};
 
 promp_worker_act_t promp_worker_core_act(promp_worker_core_t *core, uint64_t *task)
 {

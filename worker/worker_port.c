@@ -67,4 +67,18 @@ static uint32_t on_lease(void *arg)
     return promp_worker_core_ops.lease(worker->core);
 }
 
-const promp_port_ops_t promp_worker_port_ops = {on_path, on_frame, on_next, on_tick, on_lease};
+static promp_err_t on_handed(void *arg, const promp_frame_t *frame, int fd, bool *mine, int64_t now)
+{
+    promp_worker_t *worker = arg;
+    promp_message_t message;
+    (void)now;
+    if (!promp_id_equal(&frame->session, promp_hub_session(worker->hub)))
+        return PROMP_OK;
+    promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_MANAGER, PROMP_WHO_WORKER,
+                                           PROMP_AT_UP, PROMP_VERSION_HIGH, &message);
+    if (!err && fd >= 0)
+        *mine = promp_worker_core_lent(worker->core, message.lend.request, fd);
+    return err;
+}
+
+const promp_port_ops_t promp_worker_port_ops = {on_path, on_frame, on_next, on_tick, on_lease, on_handed};

@@ -16,6 +16,7 @@
 #include "base.h"
 #include "error.h"
 #include "local.h"
+#include "message.h"
 #include "port.h"
 
 typedef struct promp_hub promp_hub_t;
@@ -66,6 +67,12 @@ void promp_hub_unlock(promp_hub_t *hub);
 
 /* Reads what is there without waiting, hands it to the cores and sends. Lock held. */
 void promp_hub_pump(promp_hub_t *hub);
+
+/* Sends a frame with one descriptor, which stays the caller's, to the other end of a session, ahead of its data. OK: it is on
+ * its way, though a relay may have to send it without the descriptor; STATE: there is no way at the moment; else why not.
+ * Lock held. */
+promp_err_t promp_hub_hand(promp_hub_t *hub, const promp_id_t *session, const promp_message_t *message,
+                           int fd);
 
 /* Sends what the cores want to send, now. True when all that they gave is in the socket: the node has it,
  * whatever becomes of us. Lock held. */

@@ -65,12 +65,29 @@ static promp_err_t on_session(promp_hub_t *hub, const promp_frame_t *frame, int6
     return answer_unknown(hub, frame, now);
 }
 
+static promp_err_t on_lend(promp_hub_t *hub, const promp_frame_t *frame, int fd, int64_t now)
+{
+    bool mine = false;
+    promp_err_t err = PROMP_OK;
+    for (size_t i = 0; i < hub->port_count && !err && !mine; i++) {
+        const promp_port_t *port = &hub->ports[i];
+        if (port->ops->handed)
+            err = port->ops->handed(port->core, frame, fd, &mine, now);
+    }
+    if (!mine && fd >= 0)
+        close(fd);
+    return err;
+}
+
 static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const int *fds, int64_t now)
 {
     const promp_message_row_t *row = promp_message_row(frame->type);
 
+    if (frame->type == PROMP_TYPE_LEND && frame->fds <= 1 && hub->state == PROMP_HUB_UP)
+        return on_lend(hub, frame, frame->fds ? fds[0] : -1, now);
     for (size_t i = 0; i < frame->fds; i++)
-        close(fds[i]); /* no message to us has descriptors */
+        if (fds[i] >= 0)
+            close(fds[i]);
     if (frame->fds > 0)
         return PROMP_ERR_DESCRIPTOR_COUNT;
     if (hub->state == PROMP_HUB_HELLO)
@@ -110,6 +127,8 @@ void promp_hub_read(promp_hub_t *hub, int64_t now)
     for (int i = 0; again && i < READS_AT_ONCE; i++) {
         uint64_t before = promp_link_received(hub->link);
         promp_err_t end = promp_link_read(hub->link, &again);
+        if (end == PROMP_ERR_DESCRIPTORS)
+            end = PROMP_OK; /* what was lent is read in another way */
         if (promp_link_received(hub->link) != before) {
             hub->last_heard = now;
             hub->dirty = true;
@@ -147,6 +166,23 @@ promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, con
         hub->last_sent = now;
     hub->mute = err == PROMP_ERR_CLOSED;
     return hub->mute ? PROMP_OK : err;
+}
+
+promp_err_t promp_hub_hand(promp_hub_t *hub, const promp_id_t *session, const promp_message_t *message,
+                           int fd)
+{
+    promp_out_t out;
+    promp_err_t err = promp_message_out(message, session, 0, &out);
+
+    if (!err && (hub->state != PROMP_HUB_UP || hub->mute))
+        err = PROMP_ERR_STATE;
+    if (err)
+        return err;
+    out.frame.fds = 1;
+    err = promp_link_send(hub->link, &out, &fd, 1, 0);
+    if (!err)
+        hub->last_sent = promp_clock_ms();
+    return err;
 }
 
 /* Data goes into the socket, not into our queue: while that holds anything, only what needs no room is asked
