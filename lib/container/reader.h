@@ -66,8 +66,9 @@ void promp_fetch_begin(promp_reader_t *reader, promp_remote_t *remote, uint64_t 
                        promp_fetch_t *fetch);
 /* OK: all of it is here. TIMEOUT: not yet. Else the error that an answer told, or MEMORY. */
 promp_err_t promp_fetch_state(const promp_fetch_t *fetch);
-/* The bytes from offset on (in the container) that lie in one piece, at most up to the fetch's end: after OK, any thread, without
- * the lock too. Valid until promp_fetch_end: what a fetch holds is neither moved nor freed. */
+/* The bytes from offset on (in the container) that lie in one piece, at most up to the fetch's end: after OK. This one may
+ * be called in any thread, without the lock too. Valid until promp_fetch_end: what a fetch holds is neither moved nor
+ * freed. */
 promp_slice_t promp_fetch_piece(const promp_fetch_t *fetch, uint64_t offset);
 /* Lets go, in whatever state. What only this one waited for is cancelled unless read-ahead wants it. */
 void promp_fetch_end(promp_reader_t *reader, promp_fetch_t *fetch);
@@ -84,8 +85,9 @@ typedef struct {
 bool promp_reader_next(promp_reader_t *reader, promp_reader_out_t *out);
 
 /* The answer to a request: error OK and exactly the size asked for, or an error. *body: the malloc'd record that data lies
- * in; the reader may take it over (then *body is NULL), where data is large. Returns OK; an answer to what was cancelled: OK,
- * ignored. MESSAGE_FIELD (nothing has changed): an answer of another size, or to what was never asked. */
+ * in, or NULL; where data is large the reader may take it over (then *body is NULL), else it copies. Returns OK; an answer
+ * to what was cancelled: OK, ignored. MESSAGE_FIELD (nothing has changed): an answer of another size, or to what was never
+ * asked. */
 promp_err_t promp_reader_answer(promp_reader_t *reader, uint32_t request, promp_err_t error,
                                 promp_slice_t data, uint8_t **body);
 

@@ -52,9 +52,14 @@ static void check_states(world_t *w)
             assert_int_equal(promp_fetch_state(&w->actor[i].fetch), w->actor[i].state);
 }
 
+static bool holds(const actor_t *a)
+{
+    return a->active && (a->state == PROMP_OK || a->state == PROMP_ERR_TIMEOUT);
+}
+
 static bool same_chunk(const actor_t *a, const actor_t *b, uint64_t index)
 {
-    return b->active && b->state <= PROMP_OK && a->container == b->container && a->life == b->life &&
+    return holds(b) && a->container == b->container && a->life == b->life &&
            b->fetch.offset / PROMP_CHUNK <= index &&
            (b->fetch.offset + b->fetch.size - 1) / PROMP_CHUNK >= index;
 }
@@ -65,7 +70,7 @@ static uint64_t chunks_held(const world_t *w)
 
     for (int i = 0; i < ACTORS; i++) {
         const actor_t *a = &w->actor[i];
-        if (!a->active || (a->state && a->state != PROMP_ERR_TIMEOUT))
+        if (!holds(a))
             continue;
         for (uint64_t at = a->fetch.offset / PROMP_CHUNK;
              at <= (a->fetch.offset + a->fetch.size - 1) / PROMP_CHUNK; at++) {
