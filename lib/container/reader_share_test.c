@@ -113,6 +113,10 @@ static void read_ahead_gives_way(void **state)
     rig_settle(&rig);
     assert_int_equal(rig.bytes, 3 * PROMP_LIMIT_FETCH);
     assert_int_equal(promp_reader_held(rig.reader), 3 * PROMP_LIMIT_FETCH);
+    promp_fetch_begin(rig.reader, remote, 3 * PROMP_LIMIT_FETCH, 10, &last); /* goes on */
+    rig_settle(&rig);
+    assert_int_equal(rig.bytes, 3 * PROMP_LIMIT_FETCH + PAGE);
+    promp_fetch_end(rig.reader, &last);
     for (unsigned i = 0; i < 3; i++) {
         rig_check(&fetch[i]);
         promp_fetch_end(rig.reader, &fetch[i]);
