@@ -208,7 +208,8 @@ static void test_no_curve(void **state)
     zrig_t *rig = *state;
     char address[64];
     rig->other = other_socket(rig, ZMQ_ROUTER, NULL, address);
-    assert_int_equal(attempt(rig, address, &rig->known[0]), PROMP_ERR_NOT_CURVE);
+    for (int i = 0; i < 20; i++) /* who closes first is chance */
+        assert_int_equal(attempt(rig, address, &rig->known[0]), PROMP_ERR_NOT_CURVE);
 }
 
 static void test_wrong_server_key(void **state)
