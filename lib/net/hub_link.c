@@ -146,6 +146,7 @@ void promp_hub_lose(promp_hub_t *hub, int64_t now)
     if (hub->state == PROMP_HUB_LOST)
         return;
     close_link(hub);
+    promp_hub_sides_end(hub, NULL, now);
     hub->state = PROMP_HUB_LOST;
     hub->dial_at = PROMP_NEVER;
     promp_hub_path(hub, false, true, now);
@@ -158,6 +159,7 @@ void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now)
     int64_t stood = was_up ? now - hub->up_since : 0;
 
     close_link(hub);
+    promp_hub_sides_end(hub, NULL, now);
     hub->state = PROMP_HUB_DOWN;
     if (hub->opening && why == PROMP_ERR_FRAME_TRUNCATED)
         why = PROMP_ERR_CLOSED;
