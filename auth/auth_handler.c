@@ -12,6 +12,8 @@
 
 #include "auth_handler_inside.h"
 
+#define ENDPOINT "inproc://zeromq.zap.01" /* where libzmq asks */
+
 struct promp_auth_handler {
     void *socket; /* of the thread, from its start to its end */
     int end;      /* eventfd: the thread is to end */
@@ -51,9 +53,9 @@ static void answer_one(promp_auth_handler_t *handler)
     promp_auth_store_t *store = current(handler);
     promp_auth_zap_decide(store, &question.request, (int64_t)time(NULL), &decision);
     promp_auth_store_destroy(&store);
-    promp_auth_question_answer(handler->socket, &question, &decision);
     if (handler->told)
         handler->told(handler->arg, &decision, question.address);
+    promp_auth_question_answer(handler->socket, &question, &decision);
 }
 
 static void *serve(void *arg)
@@ -70,6 +72,7 @@ static void *serve(void *arg)
         if (n > 0 && items[0].revents)
             answer_one(handler);
     }
+    zmq_unbind(handler->socket, ENDPOINT); /* closing alone would leave the name taken for a while */
     zmq_close(handler->socket);
     return NULL;
 }
@@ -93,7 +96,7 @@ static promp_err_t bind_socket(void *context, void **socket, promp_error_t *erro
     if (!*socket)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "the socket of the ZAP handler");
     zmq_setsockopt(*socket, ZMQ_LINGER, &none, sizeof none);
-    if (zmq_bind(*socket, "inproc://zeromq.zap.01") == 0)
+    if (zmq_bind(*socket, ENDPOINT) == 0)
         return PROMP_OK;
     promp_err_t code = errno == EADDRINUSE ? PROMP_ERR_ZAP_TAKEN : promp_error_from_errno(errno);
     promp_error_set(error, code, code == PROMP_ERR_ZAP_TAKEN ? 0 : errno, NULL);

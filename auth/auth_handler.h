@@ -9,7 +9,7 @@
 
 typedef struct promp_auth_handler promp_auth_handler_t;
 
-/* Told of each decision, from the handler's thread: to log and to count. It must be quick: handshakes wait meanwhile. address
+/* Told of each decision before the peer is, from the handler's thread: to log and to count. It must be quick: handshakes wait meanwhile. address
  * is the peer's, as libzmq says it. */
 typedef void promp_auth_told_f(void *arg, const promp_auth_decision_t *decision, const char *address);
 

@@ -37,6 +37,29 @@ static void keeps_order(void **state)
     assert_null(item);
 }
 
+/* Aim: what is prepended comes first, in an empty list and before others. */
+static void prepends(void **state)
+{
+    (void)state;
+    promp_list_t list;
+    item_t items[3] = {{0}};
+
+    promp_list_init(&list);
+    promp_list_prepend(&list, &items[1].node);
+    promp_list_prepend(&list, &items[0].node);
+    promp_list_append(&list, &items[2].node);
+    assert_int_equal(list.count, 3);
+    item_t *item = item_of(promp_list_first(&list));
+    for (int i = 0; i < 3; i++) {
+        assert_ptr_equal(item, &items[i]);
+        item = item_of(promp_list_after(&list, &item->node));
+    }
+    assert_null(item);
+    for (int i = 0; i < 3; i++)
+        promp_list_remove(&list, &items[i].node);
+    assert_null(promp_list_first(&list));
+}
+
 /* Aim: first, middle and last can be removed, removing again does nothing, and what was removed may be
  * appended again. */
 static void removes(void **state)
@@ -64,6 +87,7 @@ static void removes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_order), cmocka_unit_test(removes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_order), cmocka_unit_test(prepends),
+                                       cmocka_unit_test(removes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

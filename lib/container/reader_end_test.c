@@ -138,8 +138,9 @@ static void after_a_failure_only_the_cache_answers(void **state)
     promp_fetch_begin(rig.reader, remote, 0, PAGE, &a);
     promp_fetch_begin(rig.reader, remote, 5 * PROMP_CHUNK, PAGE, &b);
     promp_fetch_begin(rig.reader, other, 0, 3 * PROMP_CHUNK, &c);
-    promp_remote_advise(other, PROMP_ADVISE_SOON, PROMP_GIB, PROMP_MIB);
-    rig_next(&rig);
+    promp_remote_advise(other, PROMP_ADVISE_SOON, PROMP_GIB,
+                        2 * PROMP_READ_WINDOW); /* not all of it is sent */
+    rig_take(&rig);
     promp_reader_fail(rig.reader, PROMP_ERR_CONTAINER_GONE);
     rig.count = 0;
     rig_check(&a);
