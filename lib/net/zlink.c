@@ -154,6 +154,7 @@ static bool receive(promp_zlink_t *link)
         link->received += zmq_msg_size(part);
         link->in_count++;
     }
+    link->stirred = true;
     return true;
 }
 

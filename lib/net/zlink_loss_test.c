@@ -132,7 +132,8 @@ static void dial_beating(zrig_t *rig, const char *address, int beat)
 {
     promp_zlink_config_t config;
     zrig_config(rig, &rig->known[0], &config);
-    config.address = address;
+    if (address)
+        config.address = address;
     config.beat = beat;
     assert_int_equal(promp_zlink_dial(&config, promp_clock_ms(), &rig->link[0], NULL), PROMP_OK);
     assert_int_equal(zrig_send(rig->link[0], PROMP_LANE_CONTROL, 0, 10, 0), PROMP_OK);

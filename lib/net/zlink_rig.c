@@ -62,7 +62,7 @@ static void decide(zrig_t *rig, void *socket)
     zmq_z85_encode(user, part[6], 32);
     bool known = strcmp(user, rig->known[0].text) == 0 || strcmp(user, rig->known[1].text) == 0;
     rig->zap_asked++;
-    answer(socket, part[1], (size_t)size[1], known ? "200" : rig->zap_status, user);
+    answer(socket, part[1], (size_t)size[1], known ? "200" : rig->zap_status, rig->zap_nameless ? "" : user);
 }
 
 typedef struct {

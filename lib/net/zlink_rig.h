@@ -4,6 +4,7 @@
 #define PROMP_NET_ZLINK_RIG_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "zlink.h"
 #include "zport.h"
@@ -26,8 +27,9 @@ struct zrig {
     zrig_keys_t server, known[2], unknown; /* the handler lets known in */
     pthread_t zap;
     void *zap_stop;
-    const char *zap_status; /* for unknown keys */
-    uint64_t zap_asked;
+    _Atomic(const char *) zap_status; /* for unknown keys */
+    atomic_bool zap_nameless;         /* it gives known keys no User-Id */
+    atomic_int zap_asked;
 
     void *other; /* a socket of the test, closed at its end */
 

@@ -291,6 +291,7 @@ static void look_at(promp_zpeer_entry_t *peer)
     } else if (!peer->fading) {
         peer->fading = true;
         peer->faded = peer->port->drained;
+        peer->port->stirred = true; /* what it has sent is to be read */
     } else if (peer->faded != peer->port->drained) {
         displace(peer);
     }
