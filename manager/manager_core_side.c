@@ -1,5 +1,5 @@
-/* manager_core_side.c - direct ways to workers, past the node (port.h, hub.h). A worker that is ready gets one; its session
- * is attached anew on it. When it breaks the session goes on over the link. */
+/* manager_core_side.c - direct ways to workers, past the node (port.h, hub.h). A worker that is ready gets one; when it
+ * breaks its session is attached anew over the link. */
 #include "manager_core_state.h"
 
 /* One that breaks again and again is let be. */
@@ -34,7 +34,7 @@ void promp_manager_core_side(void *self, const promp_id_t *session, bool up, uin
     bool other = w->side != up, more = room > w->side_room;
     w->side = up;
     w->side_room = room;
-    if (other) { /* a new epoch; what is still on the other way counts when it comes */
+    if (other && !up) { /* what was on that way is found missing and comes again */
         promp_session_path(w->session, false, now);
         promp_session_path(w->session, core->up, now);
     }

@@ -37,6 +37,8 @@ static promp_err_t answer_unknown(promp_hub_t *hub, const promp_frame_t *frame, 
     promp_message_t reset = {.type = PROMP_TYPE_RESET, .reset.error = PROMP_ERR_CLOSED};
     const promp_message_t seen = {.type = PROMP_TYPE_GONE_ACK};
 
+    if (hub->worker && promp_id_equal(&frame->session, &hub->session))
+        return PROMP_OK; /* this process ends: the node will say so */
     switch (frame->type) {
     case PROMP_TYPE_ATTACH:
     case PROMP_TYPE_ATTACHED:

@@ -145,8 +145,8 @@ void promp_hub_lose(promp_hub_t *hub, int64_t now)
 {
     if (hub->state == PROMP_HUB_LOST)
         return;
-    close_link(hub);
     promp_hub_sides_end(hub, NULL, now);
+    close_link(hub);
     hub->state = PROMP_HUB_LOST;
     hub->dial_at = PROMP_NEVER;
     promp_hub_path(hub, false, true, now);
@@ -158,8 +158,8 @@ void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now)
     bool was_up = hub->state == PROMP_HUB_UP;
     int64_t stood = was_up ? now - hub->up_since : 0;
 
-    close_link(hub);
     promp_hub_sides_end(hub, NULL, now);
+    close_link(hub);
     hub->state = PROMP_HUB_DOWN;
     if (hub->opening && why == PROMP_ERR_FRAME_TRUNCATED)
         why = PROMP_ERR_CLOSED;
