@@ -83,7 +83,9 @@ static void end(promp_hub_t *hub, promp_side_t *side, int64_t now)
     promp_map_remove(hub->side_map, &side->session);
     promp_list_remove(&hub->sides, &side->node);
     promp_list_append(&hub->sides_ended, &side->node);
-    promp_link_destroy(&side->link); /* closing takes it out of epoll */
+    /* Closing alone would not do: another process may hold the same socket, and epoll goes on as long as it lives. */
+    (void)epoll_ctl(hub->side_epoll, EPOLL_CTL_DEL, promp_link_fd(side->link), NULL);
+    promp_link_destroy(&side->link);
     side->port.ops->side(side->port.core, &side->session, false, 0, now);
     hub->dirty = true;
 }
