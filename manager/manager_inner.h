@@ -34,6 +34,7 @@ struct promp_manager {
     promp_local_t local;    /* root: where its node is */
     char *node_program;     /* root: or NULL */
     bool no_start;
+    bool relayed;  /* no direct ways to workers: the user wants it so (PROMP_PATH=relay) */
     char *address; /* of the node, for workers */
     pthread_t owner;
     volatile uint8_t *mark; /* 1; in the child of a fork the kernel has made it 0 */

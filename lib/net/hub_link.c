@@ -145,6 +145,7 @@ void promp_hub_lose(promp_hub_t *hub, int64_t now)
 {
     if (hub->state == PROMP_HUB_LOST)
         return;
+    promp_hub_sides_end(hub, NULL, now);
     close_link(hub);
     hub->state = PROMP_HUB_LOST;
     hub->dial_at = PROMP_NEVER;
@@ -157,6 +158,7 @@ void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now)
     bool was_up = hub->state == PROMP_HUB_UP;
     int64_t stood = was_up ? now - hub->up_since : 0;
 
+    promp_hub_sides_end(hub, NULL, now);
     close_link(hub);
     hub->state = PROMP_HUB_DOWN;
     if (hub->opening && why == PROMP_ERR_FRAME_TRUNCATED)
