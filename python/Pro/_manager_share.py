@@ -14,7 +14,7 @@ class Containers:
         use it takes the place of the other one, which those keep who have it.
         Parameters: name - 1 to 1,024 bytes of UTF-8. c - a valid container, of another manager, too.
         Raises: TypeError, ValueError for a null container and a text that is no name, NTContainerError where c could not be
-        made, ProMPError beyond a million names, MemoryError.
+        made, ProMPError (CONTAINER_LIMIT) for a longer name and beyond a million names, MemoryError.
         Reference: ProManager.shareContainer.
         """
         self._core.share(name, c)
