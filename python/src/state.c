@@ -28,6 +28,11 @@ static PyObject *exception_for(promp_state_t *state, promp_err_t error)
     }
 }
 
+PyObject *promp_state_error(promp_state_t *state, int number, const char *name, PyObject *text)
+{
+    return promp_state_exception(state->error, number, name, text);
+}
+
 PyObject *promp_state_exception(PyObject *type, int number, const char *name, PyObject *text)
 {
     PyObject *exception = text ? PyObject_CallFunctionObjArgs(type, text, NULL) : NULL;
@@ -39,11 +44,6 @@ PyObject *promp_state_exception(PyObject *type, int number, const char *name, Py
     Py_XDECREF(value);
     Py_XDECREF(text);
     return exception;
-}
-
-PyObject *promp_state_error(promp_state_t *state, int number, const char *name, PyObject *text)
-{
-    return promp_state_exception(state->error, number, name, text);
 }
 
 PyObject *promp_state_raise(promp_state_t *state, promp_err_t error, const char *text)
