@@ -24,12 +24,11 @@ class Job(NTSimpleWait):
     def begin(self, batch):
         self.batch, self.at, self.percent, self.beat = batch, None, 0, time.monotonic()
 
-    def progress(self, i):
-        self.percent, self.beat = i, time.monotonic()
-
     def msg(self, text):
         """The file in hand as its index in the batch, and a number that changes while there is progress."""
         self.at, self.beat = int(text.split()[0]), time.monotonic()
+        if self.batch:  # its result may have come already
+            self.percent = self.at * 100 // len(self.batch.files)
 
 
 def cause_of(end):
@@ -132,7 +131,7 @@ class Crew:
                 self.fill(len(shelf) + sum(job.batch is not None for job in self.jobs.values()))
             for worker, job in list(self.jobs.items()):
                 done += self.turn(worker, job, shelf, give, take)
-            done += shelf.prepare(len(self.jobs))
+            done += shelf.prepare(1)
             self.screen.show("looking: %d of %d files" % (done, len(names)),
                              ((worker, job.percent) for worker, job in self.jobs.items()))
             self.manager.wait(100)

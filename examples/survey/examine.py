@@ -76,7 +76,6 @@ def each(files, work):
             found.append([i, None, str(error)])
         except Exception as error:
             found.append([i, None, "%s: %s" % (type(error).__name__, error)])
-        wait.progress((i + 1) * 100 // len(files))
     return found
 
 

@@ -5,7 +5,7 @@ from collections import deque
 
 from Pro.Core import createContainerFromFile
 
-BATCH_FILES = 128
+BATCH_FILES = 64
 BATCH_BYTES = 64 << 20
 
 
