@@ -127,6 +127,7 @@ data = os.urandom(300000)
 containers = [of(data), createContainerFromFile(file_of(data))]
 sources = [createContainer(Source(data)), createContainer(Source(data), "serves")]
 assert all(bytes(c) == data for c in containers + sources)
+import warnings; warnings.simplefilter("ignore", DeprecationWarning)  # there are threads, which is the point
 pid = os.fork()
 if pid == 0:
     try:

@@ -272,6 +272,7 @@ def f():
         raises(kind, lambda: me.getSharedContainer(name))
     c = me.getSharedContainer("none")
     assert c.setData(b"mine") is True and bytes(c) == b"mine"
+    import warnings; warnings.simplefilter("ignore", DeprecationWarning)
     pid = os.fork()
     if pid == 0:
         try: raises(RuntimeError, lambda: me.getSharedContainer("x"))
