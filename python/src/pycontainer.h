@@ -38,6 +38,13 @@ PROMP_PYCONTAINER_METHOD(read);
 PROMP_PYCONTAINER_METHOD(read_into);
 PROMP_PYCONTAINER_METHOD(find);
 PROMP_PYCONTAINER_METHOD(open_object);
+PROMP_PYCONTAINER_METHOD(set_data);
+PROMP_PYCONTAINER_METHOD(set_range);
+PyObject *promp_pycontainer_open_file(promp_pycontainer_t *self, PyObject *args);
+PyObject *promp_pycontainer_view(promp_pycontainer_t *self, PyObject *unused);
+PyObject *promp_pycontainer_advise(promp_pycontainer_t *self, PyObject *args);
+int promp_pycontainer_get_buffer(promp_pycontainer_t *self, Py_buffer *view, int flags);
+void promp_pycontainer_release_buffer(promp_pycontainer_t *self, Py_buffer *view);
 PyObject *promp_pycontainer_item(promp_pycontainer_t *self, PyObject *key);
 
 /* serve(server): serves the reads of a container made by open_object with a thread, until that is freed. */
