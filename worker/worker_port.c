@@ -21,8 +21,10 @@ static void act(promp_worker_t *worker)
             die();
         else if (what == PROMP_WORKER_ACT_TERMINATE)
             kill(getpid(), SIGTERM);
-        else if (worker->interrupt)
+        else if (worker->interrupt) {
             worker->interrupt(worker->interrupt_arg, task);
+            worker->interrupts++;
+        }
     }
     promp_worker_pipes_watch(worker);
 }

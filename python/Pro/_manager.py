@@ -1,4 +1,5 @@
-"""ProManager: starts workers and looks after them; its calls about tasks and messages are in _manager_tasks."""
+"""ProManager: starts workers and looks after them; its calls about tasks, messages and containers
+are in _manager_tasks and _manager_share."""
 
 import atexit as _atexit
 import os as _os
@@ -6,6 +7,7 @@ import weakref as _weakref
 
 from . import _find, _place, _process, _promp
 from ._errors import ProWorkerExit
+from ._manager_share import Containers
 from ._manager_tasks import Messages, Tasks
 from ._promp import ProMPError
 from ._wait import Mirror, ProManagerWait
@@ -35,7 +37,7 @@ def _refuse_broker(broker, config):
             raise _promp.error(_promp.ERR_NO_BROKER, "%s is %r" % (name, value))
 
 
-class ProManager(Tasks, Messages):
+class ProManager(Tasks, Messages, Containers):
     """A manager: starts workers, each a process, and gives them tasks.
 
     It uses this user's local node, which is started where none runs; in a worker, the node that the worker runs on. It must
