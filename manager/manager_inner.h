@@ -8,7 +8,8 @@
  * manager_port.c     the core's port, the descriptor
  * manager_process.c  output, wait objects, waiting
  * manager_abort.c    aborts
- * manager_share.c    containers, and the thread that serves them
+ * manager_share.c    containers: the calls
+ * manager_serve.c    containers: the thread that serves them
  * manager_state.c    predicates
  */
 #ifndef PROMP_MANAGER_MANAGER_INNER_H
