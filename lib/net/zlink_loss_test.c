@@ -188,6 +188,11 @@ static void test_destroy_when_cut(void **state)
     proxy_end(&proxy);
 }
 
+static bool all_there_or_lost(zrig_t *rig)
+{
+    return rig->frames[0] == 3000 || is_lost(rig);
+}
+
 static void test_stalled_reader_with_heartbeats(void **state)
 {
     /* libzmq's trap: a connecting socket with a limit on received frames and heartbeats aborts the process when its reader
@@ -202,9 +207,8 @@ static void test_stalled_reader_with_heartbeats(void **state)
             assert_int_equal(zrig_post(rig, rig->peer[0], PROMP_LANE_OUTPUT, i, 1000, 0), PROMP_OK);
         zrig_drive(rig, never, 200);
         rig->hold_link[0] = false;
-        zrig_drive(rig, never, 100);
+        zrig_until(rig, all_there_or_lost);
         assert_false(is_lost(rig));
-        assert_int_equal(rig->frames[0], 3000);
     }
 }
 
