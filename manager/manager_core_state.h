@@ -78,6 +78,7 @@ typedef struct {
 typedef struct {
     held_t held; /* in worker->asks[] */
     promp_ask_t ask;
+    bool declined; /* it was offered in vain, and would be again */
 } ask_item_t;
 
 typedef struct worker {

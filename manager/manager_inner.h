@@ -10,6 +10,7 @@
  * manager_abort.c    aborts
  * manager_share.c    containers: the calls
  * manager_serve.c    containers: the thread that serves them
+ * manager_answer.c   containers: what workers are answered
  * manager_state.c    predicates
  */
 #ifndef PROMP_MANAGER_MANAGER_INNER_H
@@ -79,7 +80,7 @@ bool promp_manager_news(void *manager);
 void promp_manager_signal(promp_manager_t *manager);
 
 /* manager_share.c. Lock held, but for _end, _hold and _free. */
-/* Wakes the thread that serves containers if there is something for it. */
+/* Answers what workers ask where that cannot wait, and wakes the thread that serves containers for the rest. */
 void promp_manager_share_look(promp_manager_t *manager);
 /* Does what is to be done in the owner's thread and came by mark; lets the lock go meanwhile. */
 void promp_manager_share_process(promp_manager_t *manager, uint64_t mark);

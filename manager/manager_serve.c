@@ -8,7 +8,8 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "manager_answer.h"
 
 #define STACK_SIZE (256 * 1024)
 
@@ -98,93 +99,30 @@ static void leave(struct promp_manager_share *share)
     pthread_mutex_unlock(&share->lock);
 }
 
-static promp_err_t read_ask(const promp_ask_t *ask, promp_buf_t *data, promp_error_t *error)
+static void answer(struct promp_manager_share *share, const promp_ask_t *ask, promp_answer_t *what)
 {
-    size_t got = 0;
-    *error = (promp_error_t){0};
-    promp_err_t err = promp_buf_reserve(data, ask->size);
-    if (err)
-        return promp_error_set(error, err, 0, NULL);
-    do {
-        size_t more = 0;
-        err = promp_container_read(ask->container, ask->offset + got, data->data + got, ask->size - got,
-                                   &more, error);
-        got += more;
-    } while (err == PROMP_ERR_STATE); /* a signal handler ran */
-    data->size = got;
-    if (!err && got != ask->size)
-        err = promp_error_set(error, PROMP_ERR_CONTAINER_SOURCE, 0, "%zu of %u bytes came", got, ask->size);
-    if (!err)
-        *error = (promp_error_t){0};
-    else
-        error->code = err;
-    return err;
-}
-
-/* What is small comes along with the answer; what can be lent is; the rest is asked for piece by piece. */
-static void prepare_open(promp_ask_t *ask, bool stream, promp_buf_t *data, promp_lent_t *lent,
-                         promp_error_t *error)
-{
-    *lent = (promp_lent_t){PROMP_LEND_NONE, -1, 0};
-    *error = (promp_error_t){0};
-    if (!ask->container) {
-        promp_error_set(error, PROMP_ERR_CONTAINER_NAME, 0, NULL);
-        return;
-    }
-    uint64_t size = promp_container_size(ask->container);
-    if (ask->container->reader != PROMP_CONTAINER_PLAIN || !size)
-        return;
-    if (size <= PROMP_LIMIT_INLINE) {
-        ask->offset = 0;
-        ask->size = (uint32_t)size;
-        read_ask(ask, data, error);
-    } else if (!stream && !ask->plain && promp_container_lend(ask->container, lent, error)) {
-        lent->how = PROMP_LEND_NONE;
-        if (error->code == PROMP_ERR_DESCRIPTORS) /* then it is read here, when it can be */
-            *error = (promp_error_t){0};
-    }
-}
-
-/* Sends the descriptor; where there is no way for it the bytes travel. Hub's lock held. */
-static promp_lend_t send_lent(promp_manager_t *manager, const promp_ask_t *ask, const promp_lent_t *lent)
-{
-    const promp_message_t lend = {PROMP_TYPE_LEND, .lend.request = ask->request};
-    return promp_hub_hand(manager->hub, &ask->session, &lend, lent->fd) ? PROMP_LEND_NONE : lent->how;
-}
-
-static void do_open(struct promp_manager_share *share, promp_ask_t *ask)
-{
-    promp_buf_t data = {0};
-    promp_lent_t lent;
-    promp_error_t error;
-    prepare_open(ask, share->stream, &data, &lent, &error);
     if (enter(share)) {
-        promp_msg_opened_t message = {.time = lent.time};
-        if (!error.code && lent.how != PROMP_LEND_NONE)
-            message.lent = (uint8_t)send_lent(share->manager, ask, &lent);
-        if (!error.code)
-            message.data = promp_slice(data.data, data.size);
-        promp_manager_core_opened(share->manager->core, ask, &message, &error);
+        promp_manager_answer_send(share->manager, ask, what);
         leave(share);
     }
-    if (lent.fd >= 0)
-        close(lent.fd);
-    promp_buf_free(&data);
+    promp_manager_answer_free(what);
 }
 
 void promp_manager_serve_read(struct promp_manager_share *share, const promp_ask_t *ask, bool gone)
 {
-    promp_buf_t data = {0};
-    promp_error_t error = {0};
+    promp_answer_t what = {.lent.fd = -1};
     if (gone)
-        promp_error_set(&error, PROMP_ERR_CONTAINER_GONE, 0, "nobody serves it any more");
+        promp_error_set(&what.error, PROMP_ERR_CONTAINER_GONE, 0, "nobody serves it any more");
     else
-        read_ask(ask, &data, &error);
-    if (enter(share)) {
-        promp_manager_core_chunk(share->manager->core, ask, &data, &error);
-        leave(share);
-    }
-    promp_buf_free(&data);
+        promp_manager_answer_read(&what, ask);
+    answer(share, ask, &what);
+}
+
+static void do_open(struct promp_manager_share *share, const promp_ask_t *ask)
+{
+    promp_answer_t what;
+    promp_manager_answer_open(&what, ask, share->stream);
+    answer(share, ask, &what);
 }
 
 /* --- reads that somebody else does --- */

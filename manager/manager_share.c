@@ -2,26 +2,29 @@
  * rest is manager_serve.c's. */
 #include <errno.h>
 
+#include "manager_answer.h"
 #include "manager_serve.h"
 
-/* Nothing was ever shared: there is no thread, and no name that anybody could mean. */
-static void refuse_all(promp_manager_core_t *core)
+/* Waking the thread would cost more than most openings do. With no thread nothing was ever shared, so all names are
+ * unknown. */
+static bool open_now(void *arg, const promp_ask_t *ask)
 {
-    promp_error_t error;
-    promp_ask_t ask;
-    promp_error_set(&error, PROMP_ERR_CONTAINER_NAME, 0, NULL);
-    while (promp_manager_core_ask(core, PROMP_ASK_THREAD, UINT64_MAX, &ask))
-        promp_manager_core_opened(core, &ask, &(promp_msg_opened_t){0}, &error);
+    promp_manager_t *manager = arg;
+    promp_answer_t answer;
+    if (!ask->open || !promp_manager_answer_open_now(&answer, ask, manager->share && manager->share->stream))
+        return false;
+    promp_manager_answer_send(manager, ask, &answer);
+    promp_manager_answer_free(&answer);
+    return true;
 }
 
 void promp_manager_share_look(promp_manager_t *manager)
 {
     if (!promp_manager_core_asked(manager->core, PROMP_ASK_THREAD))
         return;
-    if (manager->share)
+    promp_manager_core_offer(manager->core, open_now, manager);
+    if (manager->share && promp_manager_core_asked(manager->core, PROMP_ASK_THREAD))
         promp_manager_serve_ring(manager->share, false);
-    else
-        refuse_all(manager->core);
 }
 
 void promp_manager_share_end(promp_manager_t *manager)
