@@ -42,7 +42,7 @@ class ProManager(Tasks, Messages, Containers):
 
     It uses this user's local node, which is started where none runs; in a worker, the node that the worker runs on. It must
     be used from the thread that created it. Dropping the last reference, leaving a `with` block and the end of the
-    interpreter stop its workers.
+    interpreter stop its workers. A task, message or abort for an id that is no living worker's is dropped without an error.
     Parameters: broker, config - name a broker (ours, beyond the reference); this version has none and refuses.
     Raises: ProMPError with attributes number and name (12xx of docs/errors.md), TypeError.
     Reference: class ProManager.
@@ -184,7 +184,9 @@ class ProManager(Tasks, Messages, Containers):
     def setOptions(self, options: int) -> None:
         """Sets the options of workers that are started from now on.
 
-        Parameters: options - ProMPOpt_RedirectOutput, ProMPOpt_AtomicOutput (implies the other), or 0.
+        Parameters: options - ProMPOpt_RedirectOutput: what they print is written here by processMessages(); without
+        it only the last of it is kept, for workerExit(). ProMPOpt_AtomicOutput: the same, each write as a line of
+        its own. 0: neither.
         Raises: TypeError, ValueError.
         Reference: ProManager.setOptions.
         """
