@@ -330,6 +330,7 @@ void promp_hub_pump(promp_hub_t *hub)
     if (hub->link && promp_link_wants_write(hub->link))
         (void)promp_link_flush(hub->link);
     promp_hub_read(hub, now);
+    promp_hub_sides_look(hub, now);
     promp_hub_settle(hub, now);
     promp_hub_tell(hub, NULL);
 }

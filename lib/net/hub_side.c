@@ -6,6 +6,8 @@
  */
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "hub_inside.h"
@@ -83,11 +85,21 @@ static void end(promp_hub_t *hub, promp_side_t *side, int64_t now)
     promp_map_remove(hub->side_map, &side->session);
     promp_list_remove(&hub->sides, &side->node);
     promp_list_append(&hub->sides_ended, &side->node);
-    /* Closing alone would not do: another process may hold the same socket, and epoll goes on as long as it lives. */
+    /* Closing alone would not do: a forked child may hold the same socket. Epoll and the other end would go on with it. */
     (void)epoll_ctl(hub->side_epoll, EPOLL_CTL_DEL, promp_link_fd(side->link), NULL);
+    (void)shutdown(promp_link_fd(side->link), SHUT_RDWR);
     promp_link_destroy(&side->link);
     side->port.ops->side(side->port.core, &side->session, false, 0, now);
     hub->dirty = true;
+}
+
+/* What came of writing. That the other end reads no more is seen by reading, behind what it said last. */
+static void written(promp_hub_t *hub, promp_side_t *side, promp_err_t err, int64_t now)
+{
+    if (err == PROMP_ERR_CLOSED)
+        (void)shutdown(promp_link_fd(side->link), SHUT_RDWR); /* it may have closed the one direction alone */
+    else if (err)
+        end(hub, side, now);
 }
 
 /* --- in --- */
@@ -119,29 +131,35 @@ static promp_err_t hand_out(promp_hub_t *hub, promp_side_t *side, int64_t now)
         promp_err_t err = promp_link_next(side->link, &frame, fds, &got);
         if (!err && got)
             err = on_frame(hub, side, &frame, fds, now);
-        if (err || !got)
+        if (err || !got || side->ended)
             return err;
         if (promp_link_windowed(&frame))
             promp_link_release(side->link, frame.size);
     }
 }
 
-/* Reads what is there, at most `rounds` times; a side that is over ends. */
-static void read_side(promp_hub_t *hub, promp_side_t *side, int rounds, int64_t now)
+/* Reads once; a side that is over ends. False: nothing more is there. */
+static bool read_once(promp_hub_t *hub, promp_side_t *side, int64_t now)
 {
-    bool again = true;
+    bool again;
+    promp_err_t over = promp_link_read(side->link, &again);
+    promp_err_t err = hand_out(hub, side, now);
 
-    for (int i = 0; again && i < rounds && !side->ended; i++) {
-        promp_err_t over = promp_link_read(side->link, &again);
-        promp_err_t err = hand_out(hub, side, now);
-        hub->dirty = true;
-        if (over == PROMP_ERR_DESCRIPTORS)
-            over = PROMP_OK;
-        if (err || over)
-            end(hub, side, now);
-    }
-    if (!side->ended)
-        tell_room(side, now);
+    hub->dirty = true;
+    if (over == PROMP_ERR_DESCRIPTORS)
+        over = PROMP_OK;
+    if (err || over)
+        end(hub, side, now);
+    return again && !side->ended;
+}
+
+static void read_side(promp_hub_t *hub, promp_side_t *side, int64_t now)
+{
+    int reads = 0;
+
+    while (reads < READS_AT_ONCE && read_once(hub, side, now))
+        reads++;
+    tell_room(side, now);
 }
 
 static void on_event(promp_hub_t *hub, promp_side_t *side, uint32_t events, int64_t now)
@@ -149,27 +167,30 @@ static void on_event(promp_hub_t *hub, promp_side_t *side, uint32_t events, int6
     if (side->ended)
         return;
     if (events & EPOLLOUT) {
-        (void)promp_link_flush(side->link);
+        written(hub, side, promp_link_flush(side->link), now);
         tell_room(side, now);
     }
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        read_side(hub, side, READS_AT_ONCE, now);
+    if (!side->ended && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        read_side(hub, side, now);
     if (!side->ended)
         arm(hub, side); /* a LINK_ACK may wait */
 }
 
-static void ready(void *arg, int fd, short revents)
+void promp_hub_sides_look(promp_hub_t *hub, int64_t now)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
-    promp_hub_t *hub = arg;
-    int64_t now = promp_clock_ms();
-    int count = epoll_wait(fd, events, EVENTS_AT_ONCE, 0);
+    int count = hub->sides.count ? epoll_wait(hub->side_epoll, events, EVENTS_AT_ONCE, 0) : 0;
 
-    (void)revents;
     bool held = hold(hub);
     for (int i = 0; i < count; i++)
         on_event(hub, events[i].data.ptr, events[i].events, now);
     let_go(hub, held);
+}
+
+static void ready(void *arg, int fd, short revents)
+{
+    (void)fd, (void)revents;
+    promp_hub_sides_look(arg, promp_clock_ms());
 }
 
 /* --- out --- */
@@ -184,30 +205,33 @@ promp_err_t promp_hub_side_send(promp_hub_t *hub, promp_side_t *side, const prom
         promp_list_prepend(&hub->sides, &side->node);
     }
     promp_err_t err = promp_link_send(side->link, out, fds, count, 0);
-    if (err && err != PROMP_ERR_CLOSED) { /* that one is seen by reading, behind what the peer said last */
-        end(hub, side, now);
-        return err;
-    }
-    if (side->corked && promp_link_queued(side->link) >= PROMP_HUB_GATHER &&
+    if (err == PROMP_ERR_DESCRIPTORS && count > 0)
+        return err; /* nothing but this frame is missing */
+    written(hub, side, err, now);
+    if (!side->ended && side->corked && promp_link_queued(side->link) >= PROMP_HUB_GATHER &&
         !promp_link_wants_write(side->link))
-        (void)promp_link_flush(side->link);
+        written(hub, side, promp_link_flush(side->link), now);
     tell_room(side, now);
-    if (!side->corked)
+    if (!side->ended && !side->corked)
         arm(hub, side);
-    return PROMP_OK;
+    return err == PROMP_ERR_CLOSED ? PROMP_OK : err;
 }
 
 void promp_hub_sides_uncork(promp_hub_t *hub, int64_t now)
 {
-    promp_node_t *node = promp_list_first(&hub->sides);
+    promp_node_t *next, *node = promp_list_first(&hub->sides);
+    bool held = hold(hub);
 
-    for (; node && side_of(node)->corked; node = promp_list_after(&hub->sides, node)) {
+    for (; node && side_of(node)->corked; node = next) {
         promp_side_t *side = side_of(node);
+        next = promp_list_after(&hub->sides, node);
         side->corked = false;
-        (void)promp_link_uncork(side->link);
-        arm(hub, side);
+        written(hub, side, promp_link_uncork(side->link), now);
+        if (!side->ended)
+            arm(hub, side);
         tell_room(side, now);
     }
+    let_go(hub, held);
 }
 
 bool promp_hub_sides_sent(const promp_hub_t *hub)
@@ -281,10 +305,18 @@ err0:
     return err;
 }
 
-/* What the other end has written, which may be dead, is all in the socket. */
+/* What the other end has written, which may be dead, is all in the socket. Who goes on writing is not waited for. */
 static void drain(promp_hub_t *hub, promp_side_t *side, int64_t now)
 {
-    read_side(hub, side, INT32_MAX, now);
+    int there = 0;
+
+    (void)ioctl(promp_link_fd(side->link), FIONREAD, &there);
+    uint64_t before, at = promp_link_received(side->link), last = at + (uint64_t)there;
+    do {
+        before = at;
+        (void)read_once(hub, side, now);
+        at = side->ended ? before : promp_link_received(side->link);
+    } while (at > before && at < last);
     end(hub, side, now);
 }
 
