@@ -50,6 +50,12 @@ static promp_id_t share_probe(rig_t *rig, const char *name, uint64_t size, unsig
     return id;
 }
 
+static void unshare(rig_t *rig, const char *name)
+{
+    promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str(name));
+    promp_container_drop(&container);
+}
+
 /* Outlives the test's function: the manager may free what it holds after that. */
 static unsigned *counter(void)
 {
@@ -179,8 +185,7 @@ static void open_and_read(void **state)
     assert_int_equal(m.opened.request, 7);
     assert_int_equal(m.opened.error, PROMP_ERR_CONTAINER_NAME);
     open_it(rig, worker, "a");
-    promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
-    promp_container_drop(&container);
+    unshare(rig, "a");
     assert_int_equal(*freed, 0);
     ask_read(rig, worker, 3, &id, 0x1234, 5000);
     assert_true(serve(rig, PROMP_ASK_THREAD));
@@ -291,8 +296,7 @@ static void gone(void **state)
     uint32_t worker = rig_start(rig, 0, true);
     promp_ask_t ask;
     open_it(rig, worker, "a");
-    promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
-    promp_container_drop(&container);
+    unshare(rig, "a");
     ask_read(rig, worker, 1, &id, 0, 10);
     assert_true(promp_manager_core_ask(rig->core, PROMP_ASK_THREAD, UINT64_MAX, &ask));
     promp_container_drop(&ask.container);
@@ -351,8 +355,7 @@ static void offered(void **state)
     assert_false(promp_manager_core_asked(rig->core, PROMP_ASK_THREAD));
 
     ask_open(rig, one, 6, "a");
-    promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
-    promp_container_drop(&container);
+    unshare(rig, "a");
     for (uint32_t i = 0; i < 3; i++) {
         promp_message_t close = {PROMP_TYPE_CLOSE, .close.container = m.opened.container};
         rig_send(rig, one, PROMP_LANE_BULK, &close);
