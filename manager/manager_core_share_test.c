@@ -5,8 +5,6 @@
 #include "limits.h"
 #include "manager_core_share.h"
 
-/* --- a container of the test's own --- */
-
 typedef struct {
     promp_container_t head;
     unsigned *freed;
@@ -63,8 +61,6 @@ static unsigned *counter(void)
     freed = 0;
     return &freed;
 }
-
-/* --- what the worker says and hears --- */
 
 static void ask_open(rig_t *rig, uint32_t worker, uint32_t request, const char *name)
 {
@@ -136,8 +132,6 @@ static void drop_all(rig_t *rig)
     for (promp_container_t *container; (container = promp_manager_core_dropped(rig->core));)
         promp_container_drop(&container);
 }
-
-/* --- names --- */
 
 static void names(void **state)
 {
