@@ -168,6 +168,22 @@ static void names(void **state)
     assert_string_equal(entry.name, "boss");
 }
 
+/* Aim: who cannot have the lock in time is told so, and goes on when it is free. */
+static void busy(void **state)
+{
+    promp_auth_entry_t token = order(1), fresh = rig_entry("x", PROMP_AUTH_NODE, NULL), entry;
+    promp_auth_change_t *change;
+    (void)state;
+    assert_code(issue(&token), PROMP_OK);
+    assert_code(promp_auth_change_begin(rig_folder, false, 0, &change, NULL), PROMP_OK);
+    const int64_t start = promp_clock_ms();
+    assert_code(promp_auth_admit(rig_folder, token.key, fresh.key, none, NOW, 50, &entry, NULL),
+                PROMP_ERR_STORE_BUSY);
+    assert_in_range(promp_clock_ms() - start, 50, 5000);
+    promp_auth_change_end(&change);
+    assert_code(promp_auth_admit(rig_folder, token.key, fresh.key, none, NOW, 50, &entry, NULL), PROMP_OK);
+}
+
 typedef struct {
     const promp_auth_entry_t *token;
     int joined, used;
@@ -256,6 +272,7 @@ static void renewed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {IN_FOLDER(granted), IN_FOLDER(refused), IN_FOLDER(same_key),
-                                       IN_FOLDER(names),   IN_FOLDER(at_once), IN_FOLDER(renewed)};
+                                       IN_FOLDER(names),   IN_FOLDER(busy),    IN_FOLDER(at_once),
+                                       IN_FOLDER(renewed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

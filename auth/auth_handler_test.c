@@ -14,10 +14,6 @@
 /* What a client without CURVE sees, whichever side notices first. */
 #define NO_CURVE (ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 
-#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
-#define ZMQ_ZAP_ENFORCE_DOMAIN 93
-#endif
-
 static void *context, *server;
 static promp_auth_handler_t *handler;
 static promp_auth_key_t *server_key;
@@ -230,82 +226,6 @@ static void swapped(void **state)
     promp_auth_key_destroy(&key);
 }
 
-static promp_err_t guard(void *socket, void *arg, promp_error_t *error)
-{
-    (void)arg;
-    return promp_auth_guard(socket, server_key, error);
-}
-
-/* A CURVE server with this domain and enforcement; what a careless broker would set. */
-static promp_err_t careless(void *socket, const char *domain, int enforce)
-{
-    const int yes = 1;
-    if (*domain)
-        assert_int_equal(zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)), 0);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_ZAP_ENFORCE_DOMAIN, &enforce, sizeof enforce), 0);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &yes, sizeof yes), 0);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, promp_auth_key_show(server_key), 32), 0);
-    promp_auth_key_hide(server_key);
-    return PROMP_OK;
-}
-
-static promp_err_t not_enforced(void *socket, void *arg, promp_error_t *error)
-{
-    (void)arg, (void)error;
-    return careless(socket, PROMP_AUTH_DOMAIN, 0);
-}
-
-static promp_err_t empty_domain(void *socket, void *arg, promp_error_t *error)
-{
-    (void)arg, (void)error;
-    return careless(socket, "", 1);
-}
-
-static promp_err_t open_to_all(void *socket, void *arg, promp_error_t *error)
-{
-    (void)socket, (void)arg, (void)error;
-    return PROMP_OK;
-}
-
-static promp_err_t selftest(promp_auth_prepare_f *prepare, int64_t wait, const char *text)
-{
-    promp_error_t error = {0};
-    promp_err_t code =
-        promp_auth_selftest(context, prepare, NULL, promp_auth_key_public(server_key), wait, &error);
-    if (code && !strstr(error.text, text))
-        fail_msg("%s", error.text);
-    return code;
-}
-
-/* Aim: with handler and guard the self-test is content, again and again. */
-static void selftest_passes(void **state)
-{
-    promp_auth_entry_t entry = rig_entry("node1", PROMP_AUTH_NODE, NULL);
-    (void)state;
-    start_handler(&entry, 1);
-    for (int i = 0; i < 3; i++)
-        assert_code(selftest(guard, WAIT, "?"), PROMP_OK);
-}
-
-/* Aim: the first way in which libzmq lets everybody in, no handler and no enforcement, is found; with enforcement and no
- * handler nobody gets in, but nobody is told either, and that is found too. */
-static void selftest_without_handler(void **state)
-{
-    (void)state;
-    assert_code(selftest(not_enforced, WAIT, "a peer with an unknown key was let in"), PROMP_ERR_SELFTEST);
-    assert_code(selftest(guard, 300, "not turned away in time"), PROMP_ERR_SELFTEST);
-}
-
-/* Aim: the second way, an empty domain, where libzmq does not ask the handler though it would refuse, is found. */
-static void selftest_empty_domain(void **state)
-{
-    promp_auth_entry_t entry = rig_entry("node1", PROMP_AUTH_NODE, NULL);
-    (void)state;
-    start_handler(&entry, 1);
-    assert_code(selftest(empty_domain, WAIT, "a peer with an unknown key was let in"), PROMP_ERR_SELFTEST);
-    assert_code(selftest(open_to_all, WAIT, "not turned away in time"), PROMP_ERR_SELFTEST);
-}
-
 /* Aim: a context has one handler; a second one is told so. This libzmq is fit. */
 static void taken(void **state)
 {
@@ -390,13 +310,7 @@ static void malformed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {IN_CONTEXT(who_comes_in),
-                                       IN_CONTEXT(plain),
-                                       IN_CONTEXT(swapped),
-                                       IN_CONTEXT(selftest_passes),
-                                       IN_CONTEXT(selftest_without_handler),
-                                       IN_CONTEXT(selftest_empty_domain),
-                                       IN_CONTEXT(taken),
-                                       IN_CONTEXT(malformed)};
+    const struct CMUnitTest tests[] = {IN_CONTEXT(who_comes_in), IN_CONTEXT(plain), IN_CONTEXT(swapped),
+                                       IN_CONTEXT(taken), IN_CONTEXT(malformed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

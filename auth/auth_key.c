@@ -91,13 +91,36 @@ void promp_auth_key_hide(promp_auth_key_t *key)
     sodium_mprotect_noaccess(key->secret);
 }
 
-/* The top bit is no part of the point, so with it one point would have two names; and with a point of low order
- * everybody could compute the shared secret. */
+/* Whether a number is 2^255 - 19 or more: then a smaller one is the same point, as with the top bit, which is not part of it. */
+static bool is_second_name(const uint8_t key[PROMP_AUTH_KEY_SIZE])
+{
+    if (key[31] & 0x80)
+        return true;
+    if (key[31] != 0x7F || key[0] < 0xED)
+        return false;
+    for (int i = 1; i < 31; i++)
+        if (key[i] != 0xFF)
+            return false;
+    return true;
+}
+
+/* With a point of low order everybody could compute the shared secret. Comparing is a thousand times faster than trying,
+ * and the store does it for each of its keys. */
 bool promp_auth_key_valid(const uint8_t key[PROMP_AUTH_KEY_SIZE])
 {
-    static const uint8_t any[crypto_scalarmult_SCALARBYTES] = {8, 1};
-    uint8_t shared[crypto_scalarmult_BYTES];
-    return !(key[PROMP_AUTH_KEY_SIZE - 1] & 0x80) && crypto_scalarmult(shared, any, key) == 0;
+    static const uint8_t low_order[][PROMP_AUTH_KEY_SIZE] = {
+        {0},
+        {1},
+        {0xE0, 0xEB, 0x7A, 0x7C, 0x3B, 0x41, 0xB8, 0xAE, 0x16, 0x56, 0xE3, 0xFA, 0xF1, 0x9F, 0xC4, 0x6A,
+         0xDA, 0x09, 0x8D, 0xEB, 0x9C, 0x32, 0xB1, 0xFD, 0x86, 0x62, 0x05, 0x16, 0x5F, 0x49, 0xB8, 0x00},
+        {0x5F, 0x9C, 0x95, 0xBC, 0xA3, 0x50, 0x8C, 0x24, 0xB1, 0xD0, 0xB1, 0x55, 0x9C, 0x83, 0xEF, 0x5B,
+         0x04, 0x44, 0x5C, 0xC4, 0x58, 0x1C, 0x8E, 0x86, 0xD8, 0x22, 0x4E, 0xDD, 0xD0, 0x9F, 0x11, 0x57},
+        {0xEC, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+         0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}};
+    for (size_t i = 0; i < sizeof low_order / sizeof *low_order; i++)
+        if (memcmp(key, low_order[i], PROMP_AUTH_KEY_SIZE) == 0)
+            return false;
+    return !is_second_name(key);
 }
 
 bool promp_auth_key_name_valid(promp_slice_t text)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <czmq.h>
+#include <sodium.h>
 
 #include "auth_file.h"
 #include "auth_rig.h"
@@ -175,19 +176,44 @@ static void malformed(void **state)
     promp_auth_key_destroy(&b);
 }
 
-/* Aim: points that would give two names to one key, or a key to everybody, are no keys. */
+/* Whether X25519 gives everybody the same secret with this point. */
+static bool is_low_order(const uint8_t *key)
+{
+    static const uint8_t any[32] = {8, 1};
+    uint8_t shared[32];
+    return crypto_scalarmult(shared, any, key) != 0;
+}
+
+/* Aim: points that would give a key to everybody, or two names to one key, are no keys; libsodium says which are the first. */
 static void weak_keys(void **state)
 {
-    static const uint8_t zero[32], one[32] = {1};
+    static const char *const weak[] = {"0000000000000000000000000000000000000000000000000000000000000000",
+                                       "0100000000000000000000000000000000000000000000000000000000000000",
+                                       "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+                                       "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+                                       "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+                                       "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+                                       "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"};
     uint8_t key[32];
-    promp_auth_entry_t entry = rig_entry("a", PROMP_AUTH_NODE, NULL);
     (void)state;
-    memcpy(key, entry.key, 32);
+    for (size_t i = 0; i < sizeof weak / sizeof *weak; i++) {
+        assert_int_equal(sodium_hex2bin(key, 32, weak[i], 64, NULL, NULL, NULL), 0);
+        assert_true(is_low_order(key));
+        assert_false(promp_auth_key_valid(key));
+        key[31] |= 0x80;
+        assert_false(promp_auth_key_valid(key));
+    }
+    for (int i = 0; i < 1000; i++) {
+        promp_auth_entry_t entry = rig_entry("a", PROMP_AUTH_NODE, NULL);
+        assert_true(promp_auth_key_valid(entry.key) && !is_low_order(entry.key));
+        entry.key[31] |= 0x80;
+        assert_false(promp_auth_key_valid(entry.key));
+    }
+    memset(key, 0xFF, 32);
+    key[31] = 0x7F;
+    assert_false(promp_auth_key_valid(key)); /* 18 by another name */
+    key[0] = 0xEB;
     assert_true(promp_auth_key_valid(key));
-    key[31] |= 0x80;
-    assert_false(promp_auth_key_valid(key));
-    assert_false(promp_auth_key_valid(zero));
-    assert_false(promp_auth_key_valid(one));
 }
 
 /* Aim: a certificate of czmq is a key of ours, and the other way round. */

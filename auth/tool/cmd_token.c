@@ -58,9 +58,8 @@ static const char *take(int c, int64_t now, promp_auth_entry_t *order)
                    ? NULL
                    : "a label is like a name, and all of them have at most 256 bytes";
     case 'w':
-        return promp_read_number(optarg, 0, PROMP_LIMIT_KEYS * 65536ULL, false, &order->workers)
-                   ? NULL
-                   : "--workers wants a number";
+        return promp_read_number(optarg, 0, UINT32_MAX, false, &order->workers) ? NULL
+                                                                                : "--workers wants a number";
     default:
         return promp_read_number(optarg, 0, PROMP_AUTH_UNLIMITED - 1, true, &order->bytes)
                    ? NULL

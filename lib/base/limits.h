@@ -80,6 +80,17 @@
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
 
+/* Links over ZeroMQ */
+#define PROMP_LIMIT_ZMQ_FRAMES       1000 /* frames of one connection and direction inside libzmq */
+#define PROMP_LIMIT_ZMQ_UNREAD       128  /* frames of one peer that the broker has not read yet */
+#define PROMP_LIMIT_ZMQ_BACKLOG      4096 /* connections that the kernel accepts ahead of the broker */
+#define PROMP_LIMIT_BROKER_ADDRESSES 4    /* addresses of the broker's name that are tried */
+#define PROMP_LIMIT_PEERS            65536
+#define PROMP_LIMIT_PEER_FIRST       (1 * PROMP_KIB)  /* bytes of a peer's first frame, its HELLO */
+#define PROMP_LIMIT_PEER_DATA        (16 * PROMP_MIB) /* data bytes that wait at the broker for one peer */
+#define PROMP_LIMIT_PEER_CONTROL     (16 * PROMP_MIB) /* other bytes, likewise */
+#define PROMP_PEERS_SPARE            128 /* descriptors beside those of peers: handshakes, files, libzmq's own */
+
 /* Keys and tokens */
 #define PROMP_LIMIT_KEYS       65536            /* entries of the broker's store */
 #define PROMP_LIMIT_KEY_FILE   (16 * PROMP_KIB) /* bytes of a certificate or an entry */
@@ -111,6 +122,13 @@
 #define PROMP_TIME_CONGESTED_MAX 200
 #define PROMP_TIME_NO_LEASE      30000 /* stands for the smallest lease of a link without sessions */
 #define PROMP_TIME_RECONNECT     20    /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_CONNECT       4500  /* from dialling a broker to the end of its handshake */
+#define PROMP_TIME_GREETING      1000  /* asking a port what it is, after it turned us away */
+#define PROMP_TIME_ZMQ_BEAT      10000 /* between ZMTP heartbeats; three unanswered ones end a connection */
+#define PROMP_TIME_ZMQ_LINGER    200   /* last frames of a connection that is being closed */
+#define PROMP_TIME_ZMQ_END       50    /* what a broken connection has brought is there by then */
+#define PROMP_TIME_ZMQ_RETRY     5     /* a peer that libzmq took nothing more for is tried again */
+#define PROMP_TIME_SWEEP         1000  /* peers whose connection has ended are found */
 #define PROMP_TIME_STORE_LOCK    10000 /* waiting for others who change the key store */
 #define PROMP_TIME_SELFTEST      5000 /* an unknown key is turned away by then, or the broker does not start */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */

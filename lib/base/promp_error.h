@@ -117,7 +117,19 @@ extern "C" {
     X(ACCESS_REQUEST, 1735, "a question of the handshake is malformed")                                      \
     X(CURVE_MISSING, 1741, "libzmq is older than 4.3.3 or lacks CURVE from libsodium")                       \
     X(SELFTEST, 1742, "the self-test failed: unknown keys might be let in")                                  \
-    X(ZAP_TAKEN, 1743, "this process already decides about keys elsewhere")
+    X(ZAP_TAKEN, 1743, "this process already decides about keys elsewhere")                                  \
+    /* 18xx: reaching a broker, and being one */                                                             \
+    X(BROKER_NAME, 1801, "the host name of the broker is not known")                                         \
+    X(BROKER_ABSENT, 1802, "nobody listens at the broker's address")                                         \
+    X(BROKER_SILENT, 1803, "what listens at the broker's address does not answer")                           \
+    X(NOT_A_BROKER, 1804, "what listens at the broker's address is not a promp broker")                      \
+    X(NOT_CURVE, 1805, "what listens at the broker's address does not encrypt")                              \
+    X(BROKER_KEY, 1806, "the broker has another key than the one it is known by")                            \
+    X(KEY_REFUSED, 1807, "the broker does not accept our key")                                               \
+    X(PORT_TAKEN, 1811, "somebody else listens at this address")                                             \
+    X(PORT_ADDRESS, 1812, "this address cannot be listened at")                                              \
+    X(PEER_DESCRIPTORS, 1813, "the limit on open files is too low for so many peers")                        \
+    X(PEER_LEFT, 1814, "the peer's connection has ended")
 
 #define PROMP_ERROR_ENUM(name, number, text) PROMP_ERR_##name = number,
 typedef enum { PROMP_OK = 0, PROMP_ERRORS(PROMP_ERROR_ENUM) } promp_err_t;

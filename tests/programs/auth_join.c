@@ -9,7 +9,8 @@
 #include "auth_file.h"
 #include "auth_token.h"
 
-static promp_err_t join(int folder, const char *line, const char *name, promp_auth_entry_t *entry, promp_error_t *error)
+static promp_err_t join(int folder, const char *line, const char *name, promp_auth_entry_t *entry,
+                        promp_error_t *error)
 {
     promp_auth_token_t *token;
     promp_auth_key_t *key;
@@ -18,8 +19,9 @@ static promp_err_t join(int folder, const char *line, const char *name, promp_au
         return code;
     code = promp_auth_key_make(&key, error);
     if (!code)
-        code = promp_auth_admit(folder, promp_auth_key_public(token->key), promp_auth_key_public(key),
-                                promp_slice_str(name), (int64_t)time(NULL), PROMP_TIME_STORE_LOCK, entry, error);
+        code =
+            promp_auth_admit(folder, promp_auth_key_public(token->key), promp_auth_key_public(key),
+                             promp_slice_str(name), (int64_t)time(NULL), PROMP_TIME_STORE_LOCK, entry, error);
     promp_auth_key_destroy(&key);
     promp_auth_token_destroy(&token);
     return code;
@@ -34,7 +36,8 @@ int main(int argc, char **argv)
 
     if (argc != 3 || !fgets(line, sizeof line, stdin))
         return 2;
-    if (!promp_auth_folder_open(argv[1], false, &folder, &error) && !join(folder, line, argv[2], &entry, &error)) {
+    if (!promp_auth_folder_open(argv[1], false, &folder, &error) &&
+        !join(folder, line, argv[2], &entry, &error)) {
         puts(entry.name);
         return 0;
     }
