@@ -47,7 +47,7 @@ static promp_broker_peer_t *make(promp_broker_core_t *core, promp_broker_peer_nu
     peer->number = number;
     peer->version = PROMP_VERSION_HIGH;
     peer->lease = PROMP_TIME_NO_LEASE;
-    peer->heard = peer->sent = core->now;
+    peer->heard = peer->sent = peer->lease_since = core->now;
     peer->timer.kind = PROMP_BROKER_TIMER_PEER;
     promp_list_init(&peer->managed);
     promp_broker_heap_set(&core->timers, &peer->timer, core->now + PROMP_TIME_HANDSHAKE);
@@ -235,7 +235,10 @@ int64_t promp_broker_peer_smallest(const promp_broker_peer_t *peer)
 
 void promp_broker_peer_lease(promp_broker_core_t *core, promp_broker_peer_t *peer, uint32_t lease)
 {
-    peer->lease = promp_min64(peer->lease, promp_max64(lease, PROMP_TIMEOUT_MIN));
+    if (promp_max64(lease, PROMP_TIMEOUT_MIN) < peer->lease) {
+        peer->lease = promp_max64(lease, PROMP_TIMEOUT_MIN);
+        peer->lease_since = core->now;
+    }
     promp_broker_heap_sooner(&core->timers, &peer->timer,
                              promp_max64(core->now, peer->sent + peer->lease / 5));
 }
@@ -247,11 +250,13 @@ void promp_broker_peer_tick(promp_broker_core_t *core, promp_broker_peer_t *peer
 
     if (peer->up)
         patience = peer->lease = promp_broker_peer_smallest(peer);
-    if (core->now - peer->heard >= patience) {
+    /* Before it had so small a lease it was right to be silent for longer. */
+    due = promp_max64(peer->heard, promp_min64(peer->lease_since, peer->heard + PROMP_TIME_NO_LEASE)) +
+          patience;
+    if (core->now >= due) {
         promp_broker_peer_refuse(core, peer, PROMP_ERR_SILENT);
         return;
     }
-    due = peer->heard + patience;
     if (peer->up) {
         if (core->now - peer->sent >= peer->lease / 5)
             promp_broker_effects_say(core, peer, &m, NULL, 0);

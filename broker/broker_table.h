@@ -44,6 +44,7 @@ struct promp_broker_peer {
     uint16_t version;    /* of the protocol */
     uint32_t lease_told; /* ms, what it says its smallest lease is; 0: none */
     int64_t lease;       /* ms, smallest of its sessions */
+    int64_t lease_since; /* when it became as small as that */
     int64_t heard, sent;
     promp_list_t managed;      /* sessions whose manager speaks here: promp_broker_session_t.managed */
     promp_broker_node_t *node; /* that offers its places here */

@@ -16,8 +16,8 @@ static void decode(seen_t *s)
     for (int state = PROMP_AT_NEW; state <= PROMP_AT_UP && !s->message.type; state++)
         for (int who = 1; who <= PROMP_WHO_ADMIN && !s->message.type; who <<= 1)
             if (who & PROMP_WHO_GUESTS)
-                (void)promp_message_decode(s->frame.type, promp_slice(s->body, size), PROMP_WHO_BROKER, (promp_who_t)who,
-                                           (promp_at_t)state, 1, &s->message);
+                (void)promp_message_decode(s->frame.type, promp_slice(s->body, size), PROMP_WHO_BROKER,
+                                           (promp_who_t)who, (promp_at_t)state, 1, &s->message);
     assert_int_not_equal(s->message.type, 0); /* what the broker sends keeps to the table */
 }
 
@@ -82,7 +82,8 @@ size_t count_of(const world_t *w, promp_broker_effect_kind_t kind, int type, pro
     return n;
 }
 
-const seen_t *last_of(const world_t *w, promp_broker_effect_kind_t kind, int type, promp_broker_peer_number_t peer)
+const seen_t *last_of(const world_t *w, promp_broker_effect_kind_t kind, int type,
+                      promp_broker_peer_number_t peer)
 {
     const seen_t *found = NULL;
 
@@ -136,7 +137,8 @@ static promp_err_t look_up(void *arg, const promp_id_t *key, promp_broker_key_in
     return PROMP_ERR_ACCESS_UNKNOWN;
 }
 
-void say(world_t *w, promp_broker_peer_number_t peer, const promp_message_t *m, uint8_t session, uint32_t epoch)
+void say(world_t *w, promp_broker_peer_number_t peer, const promp_message_t *m, uint8_t session,
+         uint32_t epoch)
 {
     promp_buf_t body = {0};
 
@@ -190,9 +192,8 @@ promp_broker_peer_number_t opened(world_t *w, uint8_t key)
 static promp_broker_peer_number_t greet(world_t *w, uint8_t key)
 {
     promp_broker_peer_number_t peer = opened(w, key);
-    promp_message_t m = {
-        .type = PROMP_TYPE_HELLO,
-        .hello = {.version_low = 1, .version_high = 1, .role = (uint8_t)w->key[key].role}};
+    promp_message_t m = {.type = PROMP_TYPE_HELLO,
+                         .hello = {.version_low = 1, .version_high = 1, .role = (uint8_t)w->key[key].role}};
 
     say(w, peer, &m, 0, 0);
     return peer;
@@ -217,7 +218,8 @@ void offer(world_t *w, promp_broker_peer_number_t peer, uint8_t identity, uint32
     say(w, peer, &m, 0, 0);
 }
 
-void held(world_t *w, promp_broker_peer_number_t peer, uint8_t session, uint8_t owner, uint8_t parent, uint8_t state)
+void held(world_t *w, promp_broker_peer_number_t peer, uint8_t session, uint8_t owner, uint8_t parent,
+          uint8_t state)
 {
     promp_message_t m = {.type = PROMP_TYPE_HELD,
                          .held = {.owner = key_of(owner),

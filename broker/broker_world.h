@@ -53,21 +53,25 @@ void live(world_t *w, int64_t ms, const promp_broker_peer_number_t *peers);
 /* How many effects of this kind there are; type: of their message, 0 any; peer 0: any. */
 size_t count_of(const world_t *w, promp_broker_effect_kind_t kind, int type, promp_broker_peer_number_t peer);
 /* The last one; it must be there. */
-const seen_t *last_of(const world_t *w, promp_broker_effect_kind_t kind, int type, promp_broker_peer_number_t peer);
+const seen_t *last_of(const world_t *w, promp_broker_effect_kind_t kind, int type,
+                      promp_broker_peer_number_t peer);
 bool kicked(const world_t *w, promp_broker_peer_number_t peer, promp_err_t why);
 promp_broker_counters_t counters(const world_t *w);
 
 promp_id_t id_of(uint8_t n);  /* of a session */
 promp_id_t key_of(uint8_t n); /* of a key */
-void say(world_t *w, promp_broker_peer_number_t peer, const promp_message_t *m, uint8_t session, uint32_t epoch);
+void say(world_t *w, promp_broker_peer_number_t peer, const promp_message_t *m, uint8_t session,
+         uint32_t epoch);
 void simple(world_t *w, promp_broker_peer_number_t peer, promp_type_t type, uint8_t session);
 void data(world_t *w, promp_broker_peer_number_t peer, uint8_t session, uint64_t offset, size_t size);
 
 promp_broker_peer_number_t opened(world_t *w, uint8_t key);
 /* With HELLO. */
 promp_broker_peer_number_t manager(world_t *w, uint8_t key);
-void offer(world_t *w, promp_broker_peer_number_t node, uint8_t identity, uint32_t places, const char *labels);
-void held(world_t *w, promp_broker_peer_number_t node, uint8_t session, uint8_t owner, uint8_t parent, uint8_t state);
+void offer(world_t *w, promp_broker_peer_number_t node, uint8_t identity, uint32_t places,
+           const char *labels);
+void held(world_t *w, promp_broker_peer_number_t node, uint8_t session, uint8_t owner, uint8_t parent,
+          uint8_t state);
 /* With HELLO and OFFER; settled: with HELD_END. Its identity is its key's number. */
 promp_broker_peer_number_t node(world_t *w, uint8_t key, uint32_t places, bool settled);
 
