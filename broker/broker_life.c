@@ -1,5 +1,6 @@
 /* How sessions end, and who is told. */
 #include "broker_table.h"
+#include "mutant.h"
 
 void promp_broker_life_keep(promp_broker_core_t *core, promp_broker_session_t *s, int64_t ms)
 {
@@ -35,7 +36,7 @@ void promp_broker_life_orphan(promp_broker_core_t *core, promp_broker_session_t 
         promp_broker_table_free(core, s);
         return;
     }
-    if (s->state != PROMP_BROKER_ENDED)
+    if (s->state != PROMP_BROKER_ENDED && !PROMP_MUTANT(19))
         promp_broker_life_kill(core, s, cause);
     promp_broker_life_keep(core, s, s->lease);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "broker_table.h"
+#include "mutant.h"
 
 static promp_broker_node_t *make(promp_broker_core_t *core, promp_broker_key_t *key)
 {
@@ -232,7 +233,8 @@ promp_err_t promp_broker_node_held(promp_broker_core_t *core, promp_broker_node_
         confirm(core, s, held);
         return PROMP_OK;
     }
-    promp_broker_effects_say(core, node->peer, &kill, id, 0); /* a second copy, or a false claim */
+    if (!PROMP_MUTANT(18))
+        promp_broker_effects_say(core, node->peer, &kill, id, 0); /* a second copy, or a false claim */
     core->count.orphans++;
     return PROMP_OK;
 }
@@ -267,7 +269,8 @@ promp_err_t promp_broker_node_held_end(promp_broker_core_t *core, promp_broker_n
     if (node->settled)
         return PROMP_ERR_MESSAGE_STATE;
     node->settled = node->due = true;
-    miss(core, node, false);
+    if (!PROMP_MUTANT(13))
+        miss(core, node, false);
     return PROMP_OK;
 }
 

@@ -1,5 +1,6 @@
 /* Where workers go: what a node can serve, which one is best, whose turn it is. */
 #include "broker_table.h"
+#include "mutant.h"
 
 /* Whether word is one of words, which have single spaces between them. */
 static bool has_word(promp_slice_t words, promp_slice_t word)
@@ -155,7 +156,7 @@ static bool serve_one(promp_broker_core_t *core, promp_broker_node_t *node)
 
 void promp_broker_place_serve_due(promp_broker_core_t *core)
 {
-    bool more = core->count.waiting > 0;
+    bool more = core->count.waiting > 0 && !PROMP_MUTANT(17);
 
     /* One place of each node at a time, so that a new node with many places is not filled before its neighbour. */
     while (more) {

@@ -1,5 +1,6 @@
 /* Frames of sessions on their way from one end to the other. */
 #include "broker_table.h"
+#include "mutant.h"
 
 /* A PROBE asks about the data before it: answered from ahead of that, everything on its way would look lost. */
 static bool overtakes(const promp_frame_t *frame)
@@ -95,7 +96,7 @@ promp_err_t promp_broker_relay(promp_broker_core_t *core, promp_broker_peer_t *p
             ? frame->type == PROMP_TYPE_ATTACH
             : s && (frame->type == PROMP_TYPE_ATTACHED || frame->type == PROMP_TYPE_REATTACH))
         return PROMP_ERR_MESSAGE_SENDER;
-    if (s && frame->type == PROMP_TYPE_ATTACH)
+    if (s && frame->type == PROMP_TYPE_ATTACH && !PROMP_MUTANT(14))
         promp_broker_table_bind(core, s, peer);
     if (s && way == PROMP_BROKER_TO_WORKER && s->state == PROMP_BROKER_ENDED && !s->node) {
         promp_broker_life_tell_lost(core, s);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "mutant.h"
+
 /* Tags are never 0, and a late one means nothing. */
 static uint32_t generation(promp_broker_core_t *core)
 {
@@ -182,7 +184,8 @@ void promp_broker_table_cut(promp_broker_core_t *core, promp_broker_session_t *s
         to->waiting_to -= flow->waiting;
     if (s->key)
         s->key->held -= flow->waiting;
-    core->count.data_waiting -= flow->waiting;
+    if (!PROMP_MUTANT(15))
+        core->count.data_waiting -= flow->waiting;
     flow->waiting = 0;
     flow->generation = generation(core);
 }
@@ -247,7 +250,7 @@ void promp_broker_table_place(promp_broker_core_t *core, promp_broker_session_t 
 
 void promp_broker_table_vacate(promp_broker_session_t *s)
 {
-    if (!s->holds)
+    if (!s->holds || PROMP_MUTANT(16))
         return;
     s->holds = false;
     s->node->used--;

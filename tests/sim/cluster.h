@@ -101,7 +101,9 @@ struct cluster {
     end_t end[CLUSTER_ENDS];
     uint32_t lease;
     int64_t delay, began, broker_tick;
-    bool good;                    /* no more accidents */
+    bool good; /* no more accidents */
+    bool
+        gentle; /* those that there are cost nobody a worker: links break, the broker restarts, within small parts of the lease */
     unsigned accidents, refusals; /* per mille */
     uint64_t echoes;
 };

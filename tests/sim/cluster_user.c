@@ -97,6 +97,17 @@ static job_t *job_of(cluster_user_t *user, uint32_t id)
     sim_fail(user->cluster->sim, "a message of an unknown worker");
 }
 
+/* In a world where nothing takes long, who is not stopped lives. */
+static void check_ends(const cluster_user_t *user)
+{
+    promp_worker_exit_t end;
+
+    for (const job_t *job = user->jobs; job; job = job->next)
+        if (job->answered && !job->refused && promp_manager_core_exit(user->core, job->id, &end) &&
+            end.cause != PROMP_ERR_WORKER_STOPPED && end.cause != PROMP_ERR_WORKER_EXITED)
+            sim_fail(user->cluster->sim, "a worker was lost for nothing: %s", promp_error_name(end.cause));
+}
+
 void cluster_user_turn(cluster_user_t *user)
 {
     sim_t *sim = user->cluster->sim;
@@ -126,6 +137,8 @@ void cluster_user_turn(cluster_user_t *user)
         }
     if (user->ending)
         promp_manager_core_stop(user->core, PROMP_WORKER_ALL, sim->now);
+    if (user->cluster->gentle || !user->cluster->accidents)
+        check_ends(user);
 }
 
 bool cluster_user_quiet(const cluster_user_t *user)

@@ -16,6 +16,8 @@ static void accident(cluster_t *cluster)
     uint64_t dice = sim_below(sim, 1000);
     int64_t stall = sim->now + sim_between(sim, 1, cluster->lease * 2);
 
+    if (cluster->gentle)
+        dice = dice < 300 ? 0 : 300;
     if (dice < 150) {
         sim_trace(sim, "the broker restarts");
         cluster_broker_end(cluster);
@@ -26,7 +28,7 @@ static void accident(cluster_t *cluster)
     } else if (dice < 600 && end->conn) {
         sim_trace(sim, "the link of %u breaks", end->key);
         cluster_break(end->conn, sim_between(sim, 0, 2 * PROMP_TIME_SWEEP),
-                      sim_between(sim, 0, cluster->lease));
+                      sim_between(sim, 0, cluster->gentle ? 300 : cluster->lease));
     } else if (end->conn && dice < 800) {
         sim_trace(sim, "the link of %u stalls towards the broker", end->key);
         end->conn->to_broker.clear = promp_max64(end->conn->to_broker.clear, stall);
@@ -62,7 +64,7 @@ static void next_turn(sim_t *sim, void *arg)
 static void run(cluster_t *cluster, int64_t ms)
 {
     for (int64_t until = cluster->sim->now + ms; cluster->sim->now < until;) {
-        sim_at(cluster->sim, cluster->sim->now + CLUSTER_STEP, next_turn, cluster);
+        sim_at(cluster->sim, cluster->sim->now + (cluster->good ? 4 : 1) * CLUSTER_STEP, next_turn, cluster);
         sim_step(cluster->sim);
     }
 }
@@ -73,6 +75,11 @@ static void begin(cluster_t *cluster, sim_t *sim)
 
     *cluster = (cluster_t){.sim = sim, .lease = leases[sim_below(sim, 3)], .delay = sim_between(sim, 1, 20)};
     cluster->accidents = sim_chance(sim, 250) ? 0 : (unsigned)sim_below(sim, 40);
+    cluster->gentle = cluster->accidents && sim_chance(sim, 400);
+    if (cluster->gentle) {
+        cluster->lease = PROMP_TIMEOUT_DEFAULT;
+        cluster->accidents = (unsigned)sim_between(sim, 1, 3);
+    }
     cluster->refusals = sim_chance(sim, 500) ? 0 : (unsigned)sim_below(sim, 300);
     for (unsigned i = 0; i < CLUSTER_ENDS; i++) {
         bool is_node = i >= CLUSTER_MANAGERS;
