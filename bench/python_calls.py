@@ -148,7 +148,11 @@ def main():
     parser.add_argument("--flight", type=int, default=20000, help="calls at once in a round")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    kinds = [Promp, Pool, Executor] + ([Execnet] if importlib.util.find_spec("execnet") else [])
+    kinds = [Promp, Pool, Executor]
+    if importlib.util.find_spec("execnet"):
+        kinds.append(Execnet)
+    else:
+        print("execnet is left out: it is not installed for %s (Debian: python3-execnet)" % sys.executable, file=sys.stderr)
     rounds = {kind.name: [] for kind in kinds}
     for number in range(options.rounds):
         for kind in kinds:

@@ -158,6 +158,8 @@ promp_manager_t *promp_manager_new(const promp_manager_config_t *config, promp_e
     manager->timeout = PROMP_TIMEOUT_DEFAULT;
     manager->parent = config ? config->parent : NULL;
     manager->no_start = config && config->no_start;
+    const char *path = getenv("PROMP_PATH");
+    manager->relayed = path && strcmp(path, "relay") == 0;
     if (!make(manager, config))
         return manager;
     if (error)

@@ -16,8 +16,9 @@ promp_manager_core_t *promp_manager_core_new(uint32_t level, uint64_t seed)
     core->unsent_limit = PROMP_LIMIT_UNSENT;
     core->inbox_limit = PROMP_LIMIT_INBOX;
     core->output_limit = PROMP_LIMIT_OUTPUT_INBOX;
-    promp_list_t *lists[] = {&core->live,   &core->ended, &core->touched, &core->starved, &core->queue,
-                             &core->output, &core->ready, &core->blocked, &core->waits,   &core->dropped};
+    promp_list_t *lists[] = {&core->live,  &core->ended,   &core->touched, &core->starved,
+                             &core->queue, &core->output,  &core->ready,   &core->blocked,
+                             &core->waits, &core->dropped, &core->sides};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         promp_list_init(lists[i]);
     for (int i = 0; i < INBOXES; i++)
@@ -102,6 +103,7 @@ void promp_manager_core_forget(promp_manager_core_t *core, worker_t *w)
     promp_list_remove(&core->ready, &w->showing);
     promp_list_remove(&core->blocked, &w->blocked);
     promp_list_remove(&core->waits, &w->waiting);
+    promp_list_remove(&core->sides, &w->siding);
     promp_map_remove(core->sessions, &w->key);
     core->table[w->id - 1] = NULL;
     core->unsent -= w->backlog;

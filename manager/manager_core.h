@@ -34,6 +34,10 @@ void promp_manager_core_destroy(promp_manager_core_t **core);
  * only when the node broke the protocol; a worker that does so is ended (WORKER_PROTOCOL). */
 extern const promp_port_ops_t promp_manager_core_ops;
 
+/* A session that would have a direct way now; each is told once. False: none. The shell makes it (promp_hub_side_add) or
+ * does not. */
+bool promp_manager_core_side_wanted(promp_manager_core_t *core, promp_id_t *session);
+
 /* Limits, for tests and users: bytes queued and unacknowledged; bytes of messages and results; bytes of
  * output. 0: leave. */
 void promp_manager_core_set_limits(promp_manager_core_t *core, uint64_t unsent, uint64_t inbox,

@@ -30,7 +30,7 @@ promp_err_t promp_manager_core_share_open(worker_t *w, promp_container_t *contai
 /* The last reference may be ours: it is dropped without the lock, by the shell. */
 static void let_go(promp_manager_core_t *core, held_t *held)
 {
-    if (held->container)
+    if (held->container && !promp_container_drop_spare(held->container))
         promp_list_append(&core->dropped, &held->node);
     else
         free(held);
@@ -63,6 +63,36 @@ static promp_err_t add(promp_manager_core_t *core, worker_t *w, promp_ask_place_
     item->held.container = ask.container;
     promp_list_append(&w->asks[place], &item->held.node);
     return PROMP_OK;
+}
+
+/* An ask is in no list while it is answered: that can end its worker. */
+static void offer(promp_manager_core_t *core, worker_t *w, bool (*answer)(void *arg, const promp_ask_t *ask),
+                  void *arg)
+{
+    promp_list_t *asks = &w->asks[PROMP_ASK_THREAD];
+    for (promp_node_t *node; w->asking[PROMP_ASK_THREAD].next && (node = promp_list_first(asks));) {
+        ask_item_t *item = PROMP_CONTAINER(node, ask_item_t, held.node);
+        if (item->declined)
+            return;
+        promp_list_remove(asks, node);
+        if (!answer(arg, &item->ask)) {
+            item->declined = true;
+            promp_list_prepend(asks, node);
+            return;
+        }
+        let_go(core, &item->held);
+        promp_manager_core_share_check(core, w);
+    }
+}
+
+void promp_manager_core_offer(promp_manager_core_t *core, bool (*answer)(void *arg, const promp_ask_t *ask),
+                              void *arg)
+{
+    promp_node_t *next;
+    for (promp_node_t *at = promp_list_first(&core->askers[PROMP_ASK_THREAD]); at; at = next) {
+        next = promp_list_after(&core->askers[PROMP_ASK_THREAD], at);
+        offer(core, PROMP_CONTAINER(at, worker_t, asking[PROMP_ASK_THREAD]), answer, arg);
+    }
 }
 
 static promp_err_t on_open(promp_manager_core_t *core, worker_t *w, const promp_msg_open_t *open)

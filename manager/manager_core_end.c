@@ -16,6 +16,7 @@ static void leave_alive(promp_manager_core_t *core, worker_t *w)
     w->say_kill = false;
     promp_manager_core_idle_leave(core, w);
     promp_manager_core_share_leave(core, w);
+    promp_list_remove(&core->sides, &w->siding);
 }
 
 /* Everything that will ever come is here: the worker's end. */

@@ -82,6 +82,8 @@ static promp_err_t session_frame(promp_manager_core_t *core, worker_t *w, const 
         promp_manager_core_take(core, w, now);
     else
         promp_manager_core_send_backlog(core, w);
+    if (frame->type == PROMP_TYPE_ATTACHED)
+        promp_manager_core_side_ask(core, w);
     return PROMP_OK;
 }
 
@@ -120,7 +122,7 @@ static bool wants_room(const worker_t *w)
 static void rest(promp_manager_core_t *core, worker_t *w, uint64_t room, int64_t now)
 {
     promp_manager_core_unlist(core, w);
-    if (room < PROMP_LIMIT_FRAME && wants_room(w)) {
+    if (!w->side && room < PROMP_LIMIT_FRAME && wants_room(w)) {
         w->starves = true;
         promp_list_append(&core->starved, &w->sending);
         core->starved_room = room;
@@ -150,8 +152,9 @@ static bool port_next(void *self, promp_out_t *out, uint64_t room, int64_t now)
     while (core->up && (node = promp_list_first(&core->touched))) {
         worker_t *w = WORKER_OF(node, sending);
         bool got = promp_manager_core_start_out(core, w, out);
+        uint64_t its_room = w->side ? w->side_room : room;
         if (!got && w->session && w->state != WORKER_STARTING)
-            got = promp_session_next(w->session, out, room, now);
+            got = promp_session_next(w->session, out, its_room, now);
         if (got) { /* the others have their turn too */
             promp_list_remove(&core->touched, node);
             promp_list_append(&core->touched, node);
@@ -215,5 +218,9 @@ static uint32_t port_lease(void *self)
     return core->lease;
 }
 
-const promp_port_ops_t promp_manager_core_ops = {
-    .path = port_path, .frame = port_frame, .next = port_next, .tick = port_tick, .lease = port_lease};
+const promp_port_ops_t promp_manager_core_ops = {.path = port_path,
+                                                 .frame = port_frame,
+                                                 .next = port_next,
+                                                 .tick = port_tick,
+                                                 .lease = port_lease,
+                                                 .side = promp_manager_core_side};

@@ -41,6 +41,10 @@ bool promp_manager_core_asked(const promp_manager_core_t *core, promp_ask_place_
  * that has more than a window of answers unsent. */
 bool promp_manager_core_ask(promp_manager_core_t *core, promp_ask_place_t place, uint64_t mark,
                             promp_ask_t *ask);
+/* Offers the asks of THREAD to answer(), of each worker in their order and up to the first that it declines (false, with
+ * nothing done). It answers by promp_manager_core_opened or _chunk; the ask's reference is not its. */
+void promp_manager_core_offer(promp_manager_core_t *core, bool (*answer)(void *arg, const promp_ask_t *ask),
+                              void *arg);
 /* A container that no worker has open any more; the caller drops it without the lock. NULL: none. */
 promp_container_t *promp_manager_core_dropped(promp_manager_core_t *core);
 

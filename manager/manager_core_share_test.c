@@ -291,16 +291,78 @@ static void gone(void **state)
     uint32_t worker = rig_start(rig, 0, true);
     promp_ask_t ask;
     open_it(rig, worker, "a");
+    promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
+    promp_container_drop(&container);
     ask_read(rig, worker, 1, &id, 0, 10);
-    ask_read(rig, worker, 2, &id, 0, 10);
     assert_true(promp_manager_core_ask(rig->core, PROMP_ASK_THREAD, UINT64_MAX, &ask));
+    promp_container_drop(&ask.container);
+    ask_read(rig, worker, 2, &id, 0, 10);
     rig_gone(rig, worker, PROMP_ERR_WORKER_EXITED, true);
     assert_false(serve(rig, PROMP_ASK_THREAD));
     promp_manager_core_chunk(rig->core, &ask, &(promp_buf_t){0}, &(promp_error_t){.code = PROMP_ERR_MEMORY});
-    promp_container_drop(&ask.container);
+    assert_int_equal(*freed, 0);
+    drop_all(rig);
+    assert_int_equal(*freed, 1);
+}
+
+typedef struct {
+    rig_t *rig;
+    unsigned offers;
+    uint32_t declines; /* this request */
+} driver_t;
+
+static bool answer_now(void *arg, const promp_ask_t *ask)
+{
+    driver_t *driver = arg;
+    promp_error_t error = {.code = ask->container ? PROMP_OK : PROMP_ERR_CONTAINER_NAME};
+    driver->offers++;
+    if (ask->request == driver->declines)
+        return false;
+    promp_manager_core_opened(driver->rig->core, ask, &(promp_msg_opened_t){0}, &error);
+    return true;
+}
+
+static void offered(void **state)
+{
+    /* Whoever drives answers what it can, in order and up to what it declines, which is offered once only; a last reference
+     * is left to be dropped without the lock, any other one costs the thread nothing. */
+    rig_t *rig = *state;
+    unsigned *freed = counter();
+    driver_t driver = {.rig = rig, .declines = 3};
+    uint32_t one = rig_start(rig, 0, true), two = rig_start(rig, 0, true);
+    promp_message_t m;
+    share_probe(rig, "a", 100, freed);
+    ask_open(rig, one, 1, "a");
+    ask_open(rig, one, 2, "unknown");
+    ask_open(rig, one, 3, "a");
+    ask_open(rig, one, 4, "a");
+    ask_open(rig, two, 5, "a");
+    for (int again = 0; again < 2; again++) {
+        promp_manager_core_offer(rig->core, answer_now, &driver);
+        assert_int_equal(driver.offers, 4);
+    }
+    assert_true(hear(rig, one, &m) && m.opened.request == 1 && m.opened.error == PROMP_OK);
+    assert_true(hear(rig, one, &m) && m.opened.request == 2 && m.opened.error == PROMP_ERR_CONTAINER_NAME);
+    assert_true(hear(rig, two, &m) && m.opened.request == 5);
+    assert_true(serve(rig, PROMP_ASK_THREAD)); /* as the thread does */
+    promp_manager_core_offer(rig->core, answer_now, &driver);
+    assert_true(hear(rig, one, &m) && m.opened.request == 3);
+    assert_true(hear(rig, one, &m) && m.opened.request == 4);
+    assert_false(promp_manager_core_asked(rig->core, PROMP_ASK_THREAD));
+
+    ask_open(rig, one, 6, "a");
     promp_container_t *container = promp_manager_core_unshare(rig->core, promp_slice_str("a"));
     promp_container_drop(&container);
+    for (uint32_t i = 0; i < 3; i++) {
+        promp_message_t close = {PROMP_TYPE_CLOSE, .close.container = m.opened.container};
+        rig_send(rig, one, PROMP_LANE_BULK, &close);
+    }
+    rig_gone(rig, two, PROMP_ERR_WORKER_EXITED, true);
+    driver.declines = 6;
+    promp_manager_core_offer(rig->core, answer_now, &driver);
+    rig_gone(rig, one, PROMP_ERR_WORKER_EXITED, true); /* its ask has the last one */
     assert_int_equal(*freed, 0);
+    assert_true(promp_manager_core_asked(rig->core, PROMP_ASK_THREAD));
     drop_all(rig);
     assert_int_equal(*freed, 1);
 }
@@ -333,8 +395,8 @@ static void in_process(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {RIG_CASE(names),     RIG_CASE(open_and_read), RIG_CASE(hostile),
-                                       RIG_CASE(in_turn),   RIG_CASE(cancelled),     RIG_CASE(gone),
-                                       RIG_CASE(in_process)};
+    const struct CMUnitTest tests[] = {RIG_CASE(names),   RIG_CASE(open_and_read), RIG_CASE(hostile),
+                                       RIG_CASE(in_turn), RIG_CASE(cancelled),     RIG_CASE(gone),
+                                       RIG_CASE(offered), RIG_CASE(in_process)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  *
  * manager_core.c         the table of workers
  * manager_core_port.c    frames in, frames out, time
+ * manager_core_side.c    direct ways to workers
  * manager_core_start.c   START and its answer
  * manager_core_stop.c    stop, kill
  * manager_core_end.c     GONE, the last records, lost nodes, leases
@@ -77,6 +78,7 @@ typedef struct {
 typedef struct {
     held_t held; /* in worker->asks[] */
     promp_ask_t ask;
+    bool declined; /* it was offered in vain, and would be again */
 } ask_item_t;
 
 typedef struct worker {
@@ -121,7 +123,7 @@ typedef struct worker {
     bool has_wait;
 
     /* containers */
-    promp_map_t *containers;              /* id to opened_t; NULL: none yet */
+    promp_map_t *containers;             /* id to opened_t; NULL: none yet */
     promp_list_t asks[PROMP_ASK_PLACES]; /* in order of arrival */
 
     /* its end */
@@ -147,9 +149,13 @@ typedef struct worker {
     promp_node_t member;  /* of core->live by id, or core->ended by time */
     promp_node_t sending; /* of core->touched, or core->starved when starves */
     bool starves;
+    bool side;            /* its frames go straight to it */
+    uint64_t side_room;   /* of that way */
+    unsigned sides;       /* so many were asked for */
     promp_node_t showing; /* of core->ready: its first event may be shown */
     promp_node_t blocked; /* of core->blocked: records wait in the session for room in an inbox */
     promp_node_t waiting; /* of core->waits, by id */
+    promp_node_t siding;  /* of core->sides: a direct way shall be made */
     promp_node_t asking[PROMP_ASK_PLACES]; /* of core->askers[]: an ask of it may be taken */
 } worker_t;
 
@@ -194,6 +200,7 @@ struct promp_manager_core {
     promp_list_t ready;   /* workers whose first event may be shown */
     promp_list_t blocked; /* workers whose records wait for room */
     promp_list_t waits;   /* workers with a wait object */
+    promp_list_t sides;   /* workers to which a direct way shall be made */
     uint64_t mark;        /* of the last event, output or ask */
 
     promp_hash_seed_t name_seed[2];
@@ -220,6 +227,11 @@ void promp_manager_core_unlist(promp_manager_core_t *core, worker_t *w); /* it h
 void promp_manager_core_forget(promp_manager_core_t *core, worker_t *w); /* frees it */
 /* Next living worker after w (NULL: the first) that the user knows. */
 worker_t *promp_manager_core_next_live(const promp_manager_core_t *core, const worker_t *w);
+
+/* manager_core_side.c */
+void promp_manager_core_side_ask(promp_manager_core_t *core, worker_t *w); /* its session is open */
+void promp_manager_core_side(void *core, const promp_id_t *session, bool up, uint64_t room,
+                             int64_t now); /* port.h */
 
 /* manager_core_start.c */
 promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t *w,

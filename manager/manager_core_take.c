@@ -16,6 +16,7 @@ static void take_ready(promp_manager_core_t *core, worker_t *w, const promp_msg_
     w->ready = true;
     w->pid = ready->pid ? ready->pid : w->pid;
     core->fresh = true;
+    promp_manager_core_side_ask(core, w);
     promp_manager_core_task_idle(core, w);
 }
 

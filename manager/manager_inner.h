@@ -8,7 +8,9 @@
  * manager_port.c     the core's port, the descriptor
  * manager_process.c  output, wait objects, waiting
  * manager_abort.c    aborts
- * manager_share.c    containers, and the thread that serves them
+ * manager_share.c    containers: the calls
+ * manager_serve.c    containers: the thread that serves them
+ * manager_answer.c   containers: what workers are answered
  * manager_state.c    predicates
  */
 #ifndef PROMP_MANAGER_MANAGER_INNER_H
@@ -34,6 +36,7 @@ struct promp_manager {
     promp_local_t local;    /* root: where its node is */
     char *node_program;     /* root: or NULL */
     bool no_start;
+    bool relayed;  /* no direct ways to workers: the user wants it so (PROMP_PATH=relay) */
     char *address; /* of the node, for workers */
     pthread_t owner;
     volatile uint8_t *mark; /* 1; in the child of a fork the kernel has made it 0 */
@@ -77,7 +80,7 @@ bool promp_manager_news(void *manager);
 void promp_manager_signal(promp_manager_t *manager);
 
 /* manager_share.c. Lock held, but for _end, _hold and _free. */
-/* Wakes the thread that serves containers if there is something for it. */
+/* Answers what workers ask where that cannot wait, and wakes the thread that serves containers for the rest. */
 void promp_manager_share_look(promp_manager_t *manager);
 /* Does what is to be done in the owner's thread and came by mark; lets the lock go meanwhile. */
 void promp_manager_share_process(promp_manager_t *manager, uint64_t mark);

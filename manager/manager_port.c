@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* --- the descriptor --- */
 
@@ -39,6 +41,37 @@ int promp_manager_fd(promp_manager_t *manager)
 
 /* --- the port --- */
 
+/* --- direct ways --- */
+
+/* One end to the worker, through the node; the other is ours. Where the first gets lost the second ends, and the session
+ * stays on the link. */
+static void make_side(promp_manager_t *manager, const promp_id_t *session)
+{
+    const promp_message_t lend = {PROMP_TYPE_LEND, .lend.request = 0};
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return;
+    if (promp_hub_hand(manager->hub, session, &lend, ends[1]))
+        close(ends[0]);
+    else
+        (void)promp_hub_side_add(manager->hub, manager, session, ends[0]);
+    close(ends[1]);
+}
+
+static void make_sides(promp_manager_t *manager)
+{
+    promp_id_t session;
+    while (!manager->relayed && promp_manager_core_side_wanted(manager->core, &session))
+        make_side(manager, &session);
+}
+
+static void port_side(void *self, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+{
+    promp_manager_t *manager = self;
+    promp_manager_core_ops.side(manager->core, session, up, room, now);
+    promp_manager_signal(manager);
+}
+
 static void port_path(void *self, bool up, bool lost, const promp_id_t *node, int64_t now)
 {
     promp_manager_t *manager = self;
@@ -51,6 +84,7 @@ static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine
     promp_manager_t *manager = self;
     promp_err_t err = promp_manager_core_ops.frame(manager->core, frame, mine, now);
     promp_manager_share_look(manager);
+    make_sides(manager);
     promp_manager_signal(manager);
     return err;
 }
@@ -76,5 +110,9 @@ static uint32_t port_lease(void *self)
     return promp_manager_core_ops.lease(manager->core);
 }
 
-const promp_port_ops_t promp_manager_port_ops = {
-    .path = port_path, .frame = port_frame, .next = port_next, .tick = port_tick, .lease = port_lease};
+const promp_port_ops_t promp_manager_port_ops = {.path = port_path,
+                                                 .frame = port_frame,
+                                                 .next = port_next,
+                                                 .tick = port_tick,
+                                                 .lease = port_lease,
+                                                 .side = port_side};

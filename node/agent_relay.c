@@ -140,6 +140,8 @@ static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *li
         return PROMP_OK;
     if (s->manager != link)
         return no_route(core, link, frame, now);
+    if (m->type == PROMP_TYPE_LEND && !m->lend.request)
+        s->ends = false; /* a direct way: we do not see everything from now on */
     if (s->worker && s->worker->state == PROMP_AGENT_LINK_UP)
         forward(core, s->worker, frame, overtakes(frame), 0, now);
     else if (m->type == PROMP_TYPE_ATTACH)

@@ -25,13 +25,16 @@ static const char help[] =
     "the\n"
     "foreground the node prints `ready ipc://PATH` and logs to stderr; detached it logs to the file `log` "
     "beside its\n"
-    "socket. SIGTERM and Ctrl-C end it in good order, workers included.\n"
+    "socket. SIGTERM and Ctrl-C end it in good order, workers included. --status prints the same line, or "
+    "`no "
+    "node`.\n"
     "\n"
     "The socket lies below $PROMP_RUNTIME_DIR, $XDG_RUNTIME_DIR/promp or /tmp/promp-UID.\n"
     "\n"
     "example: keep a node for the whole day\n"
     "  promp-node --local --stay --detach\n"
     "  promp-node --status\n"
+    "  pkill -f 'promp-node --local --stay'      in the evening\n"
     "\n"
     "exit codes: 0 done, 1 failed (a line on stderr tells the number and why), 2 wrong command line\n";
 

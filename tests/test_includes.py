@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LIB = ("lib/base", "lib/proto", "lib/session", "lib/container", "lib/net")
-PUBLIC = ("promp.h", "promp_error.h", "promp_value.h")
+PUBLIC = ("promp.h", "promp_container.h", "promp_error.h", "promp_value.h")
+PUBLIC_FILES = ("manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h", "lib/container/promp_container.h")
 
 # folder -> folders and single headers it may include, besides its own.
 MAY_INCLUDE = {
@@ -24,10 +25,10 @@ MAY_INCLUDE = {
     "node": (*LIB, "auth"),
     "manager": (*LIB, "auth"),
     "worker": (*LIB, "auth", "manager/halves.h", "manager/promp.h"),
-    "tool": ("worker/python/interpreter.h", "manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h"),
-    "python": ("manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h", "lib/base/limits.h"),
-    "examples": ("manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h"),
-    "bench": ("manager/promp.h", "lib/base/promp_error.h", "lib/proto/promp_value.h", *LIB),
+    "tool": ("worker/python/interpreter.h", *PUBLIC_FILES),
+    "python": (*PUBLIC_FILES, "lib/base/limits.h"),
+    "examples": PUBLIC_FILES,
+    "bench": (*PUBLIC_FILES, *LIB),
     "tests": (*LIB, "auth", "broker", "node", "manager", "worker"),
 }
 
@@ -42,8 +43,10 @@ FOREIGN = {
     "Python.h": ("python", "worker"),
 }
 
-# Cores are plain state machines: neither these folders nor files named *core* do input, output, threads or time.
-CORE_FOLDERS = ("lib/proto", "lib/session", "lib/container")
+# Cores are plain state machines: neither these folders, nor files named *core*, nor containers' reader do input, output,
+# threads or time.
+CORE_FOLDERS = ("lib/proto", "lib/session")
+CORE_FILES = ("lib/container/reader",)
 NOT_IN_CORES = {"sys/socket.h", "sys/epoll.h", "poll.h", "pthread.h", "threads.h", "time.h", "sys/time.h", "unistd.h",
                 "zmq.h", "Python.h"}
 
@@ -74,7 +77,8 @@ def part_of(path):
 def is_core(path):
     if path.stem.endswith(("_test", "_fuzz")) or "tests" in path.parts:
         return False
-    return part_of(path) in CORE_FOLDERS or "core" in path.stem.split("_")
+    return (part_of(path) in CORE_FOLDERS or path.as_posix().startswith(CORE_FILES)
+            or "core" in path.stem.split("_"))
 
 
 def problems_of_include(path, kind, name, headers):

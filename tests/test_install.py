@@ -83,9 +83,9 @@ def test_find_package(world, prefix, sources):
 
 
 def test_headers_alone(prefix):
-    """Aim: only the three public headers are installed, and each compiles alone, as C11 and as C++."""
+    """Aim: only the four public headers are installed, and each compiles alone, as C11 and as C++."""
     headers = sorted(p.relative_to(prefix / "include").as_posix() for p in (prefix / "include").rglob("*") if p.is_file())
-    assert headers == ["promp.h", "promp_error.h", "promp_value.h"]
+    assert headers == ["promp.h", "promp_container.h", "promp_error.h", "promp_value.h"]
     compilers = [["gcc", "-std=c11", "-x", "c"]]
     if shutil.which("g++"):
         compilers.append(["g++", "-std=c++17", "-x", "c++"])

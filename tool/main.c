@@ -15,17 +15,19 @@
 
 static void usage(FILE *out)
 {
-    fputs("usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
-          "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed.\n"
-          "\n"
-          "  -r, --run SCRIPT   the script; what follows it are its arguments\n"
-          "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 "
-          "of $PATH)\n"
-          "  --help, --version\n"
-          "\n"
-          "Exits with the script's exit code; 4: the interpreter cannot be run.\n"
-          "example: promp -r survey.py --workers 4 /usr/lib\n",
-          out);
+    fputs(
+        "usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
+        "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed.\n"
+        "\n"
+        "  -r, --run SCRIPT   the script; what follows it are its arguments\n"
+        "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 "
+        "of $PATH)\n"
+        "  --help, --version\n"
+        "\n"
+        "Exits with the script's exit code; 2: wrong usage, or the script cannot be read; 4: the interpreter "
+        "cannot be run.\n"
+        "example: promp -r survey.py --workers 4 /usr/lib\n",
+        out);
 }
 
 /* The folder that this program is in, without links; false where /proc is closed. */

@@ -7,10 +7,17 @@
 #include "worker_inner.h"
 #include "worker_remote.h"
 
-static bool is_answered(void *arg)
+/* Who waits may be who drives and interrupts its own task: that signal comes before the next poll, and ends none. */
+typedef struct {
+    const promp_worker_t *worker;
+    unsigned interrupts;
+    const promp_worker_opening_t *opening;
+} waiting_t;
+
+static bool is_over(void *arg)
 {
-    const promp_worker_opening_t *opening = arg;
-    return opening->over;
+    const waiting_t *w = arg;
+    return w->opening->over || w->worker->interrupts != w->interrupts;
 }
 
 /* Asks and waits. OK: the opening holds the answer, which may be a refusal. */
@@ -19,8 +26,13 @@ static promp_err_t ask(promp_worker_t *worker, const char *name, bool plain, pro
     promp_hub_lock(worker->hub);
     promp_err_t err = promp_worker_core_open(worker->core, promp_slice_str(name), plain, opening);
     if (!err) {
-        err = promp_hub_wait(worker->hub, is_answered, opening, PROMP_NEVER);
+        waiting_t w = {worker, worker->interrupts, opening};
+        err = promp_hub_wait(worker->hub, is_over, &w, PROMP_NEVER);
         promp_worker_core_opened(worker->core, opening);
+        if (opening->over) /* who has the answer must not drop it, whatever else came */
+            err = PROMP_OK;
+        else if (!err)
+            err = PROMP_ERR_STATE;
     }
     promp_hub_unlock(worker->hub);
     return err;

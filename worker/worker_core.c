@@ -172,7 +172,7 @@ static bool on_next(void *arg, promp_out_t *out, uint64_t room, int64_t now)
     promp_worker_core_t *core = arg;
     promp_worker_core_flush_latest(core, false);
     promp_worker_core_ask(core);
-    return promp_session_next(core->session, out, room, now);
+    return promp_session_next(core->session, out, core->side ? core->side_room : room, now);
 }
 
 /* True once, when the time has come. */
@@ -213,6 +213,19 @@ static int64_t on_tick(void *arg, int64_t now)
     return core->wanted;
 }
 
+/* The manager attaches anew on a way that it has made; when that breaks we ask for it. */
+static void on_side(void *arg, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+{
+    promp_worker_core_t *core = arg;
+    (void)session;
+    if (core->side && !up) {
+        promp_session_path(core->session, false, now);
+        promp_session_path(core->session, core->path_up, now);
+    }
+    core->side = up;
+    core->side_room = room;
+}
+
 /* None before SETUP: what we wait by ourselves until then is not what the manager has asked the node for. */
 static uint32_t on_lease(void *arg)
 {
@@ -220,7 +233,7 @@ static uint32_t on_lease(void *arg)
     return setup ? setup->timeout : 0;
 }
 
-const promp_port_ops_t promp_worker_core_ops = {on_path, on_frame, on_next, on_tick, on_lease, NULL};
+const promp_port_ops_t promp_worker_core_ops = {on_path, on_frame, on_next, on_tick, on_lease, on_side, NULL};
 
 promp_worker_act_t promp_worker_core_act(promp_worker_core_t *core, uint64_t *task)
 {

@@ -43,6 +43,8 @@ struct promp_worker_core {
 
     int64_t now; /* of the last call that told it */
     bool path_up;
+    bool side; /* a direct way to the manager, with so much room */
+    uint64_t side_room;
     int64_t quiet_since; /* since then no path to the manager; PROMP_NEVER: there is one */
     int64_t wanted;      /* when tick wanted the next call */
 

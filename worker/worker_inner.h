@@ -33,6 +33,8 @@ struct promp_worker {
     int64_t pipes_pause; /* there was no memory: they are left alone until then; 0: they are not */
     void (*interrupt)(void *arg, uint64_t task); /* under the hub's lock, as its argument */
     void *interrupt_arg;
+    unsigned
+        interrupts; /* how often it was called, under the hub's lock: a wait that cannot see its signal sees this */
 };
 
 /* --- worker_inherit.c: what the node left for this process --- */

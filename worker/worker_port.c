@@ -21,8 +21,10 @@ static void act(promp_worker_t *worker)
             die();
         else if (what == PROMP_WORKER_ACT_TERMINATE)
             kill(getpid(), SIGTERM);
-        else if (worker->interrupt)
+        else if (worker->interrupt) {
             worker->interrupt(worker->interrupt_arg, task);
+            worker->interrupts++;
+        }
     }
     promp_worker_pipes_watch(worker);
 }
@@ -76,9 +78,20 @@ static promp_err_t on_handed(void *arg, const promp_frame_t *frame, int fd, bool
         return PROMP_OK;
     promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_MANAGER, PROMP_WHO_WORKER,
                                            PROMP_AT_UP, PROMP_VERSION_HIGH, &message);
-    if (!err && fd >= 0)
+    if (!err && fd >= 0 && !message.lend.request) { /* a direct way to the manager */
+        *mine = true;
+        (void)promp_hub_side_add(worker->hub, worker, &frame->session, fd);
+    } else if (!err && fd >= 0) {
         *mine = promp_worker_core_lent(worker->core, message.lend.request, fd);
+    }
     return err;
 }
 
-const promp_port_ops_t promp_worker_port_ops = {on_path, on_frame, on_next, on_tick, on_lease, on_handed};
+static void on_side(void *arg, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+{
+    promp_worker_t *worker = arg;
+    promp_worker_core_ops.side(worker->core, session, up, room, now);
+}
+
+const promp_port_ops_t promp_worker_port_ops = {on_path,  on_frame, on_next,  on_tick,
+                                                on_lease, on_side,  on_handed};

@@ -114,10 +114,17 @@ void promp_worker_reads_end(promp_worker_reads_t **reads_p)
 
 /* --- reading --- */
 
+/* Who waits may be who drives and interrupts its own task: that signal comes before the next poll, and ends none. */
+typedef struct {
+    const promp_worker_t *worker;
+    unsigned interrupts;
+    promp_fetch_t fetch;
+} waiting_t;
+
 static bool is_over(void *arg)
 {
-    const promp_fetch_t *fetch = arg;
-    return promp_fetch_state(fetch) != PROMP_ERR_TIMEOUT;
+    const waiting_t *w = arg;
+    return promp_fetch_state(&w->fetch) != PROMP_ERR_TIMEOUT || w->worker->interrupts != w->interrupts;
 }
 
 static void copy(const promp_fetch_t *fetch, uint8_t *buffer)
@@ -135,22 +142,22 @@ static promp_err_t fetch_piece(promp_worker_t *worker, remote_t *remote, uint64_
                                size_t size, promp_error_t *error)
 {
     promp_reader_t *reader = promp_worker_core_reader(worker->core);
-    promp_fetch_t fetch;
-    promp_fetch_begin(reader, remote->remote, offset, size, &fetch);
-    promp_err_t err = promp_hub_wait(worker->hub, is_over, &fetch, PROMP_NEVER);
-    if (!err)
-        err = promp_fetch_state(&fetch);
+    waiting_t w = {.worker = worker, .interrupts = worker->interrupts};
+    promp_fetch_begin(reader, remote->remote, offset, size, &w.fetch);
+    promp_err_t err = promp_hub_wait(worker->hub, is_over, &w, PROMP_NEVER);
+    if (!err && (err = promp_fetch_state(&w.fetch)) == PROMP_ERR_TIMEOUT)
+        err = PROMP_ERR_STATE;
     const promp_error_t *told = promp_worker_core_read_error(worker->core);
     if (!err) {
         promp_hub_unlock(worker->hub);
-        copy(&fetch, buffer);
+        copy(&w.fetch, buffer);
         promp_hub_lock(worker->hub);
     } else if (err == told->code && error) {
         *error = *told;
     } else {
         promp_error_set(error, err, 0, NULL);
     }
-    promp_fetch_end(reader, &fetch);
+    promp_fetch_end(reader, &w.fetch);
     return err;
 }
 

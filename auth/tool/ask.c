@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,19 +19,31 @@ static void on_signal(int signal)
     interrupted = signal;
 }
 
-/* Reads one line, without its end, into text with room for one byte more than a passphrase may have. */
-static promp_err_t read_line(int fd, char *text, size_t *size, promp_error_t *error)
+/* Waits until there is something to read; false: a signal came. Signals are let in here only, so none comes unseen between the
+ * looking and the waiting. */
+static bool wait_for(int fd, const sigset_t *let_in)
 {
-    for (*size = 0; *size <= PROMP_LIMIT_PASSPHRASE; (*size)++) {
+    struct pollfd item = {.fd = fd, .events = POLLIN};
+    while (!interrupted && ppoll(&item, 1, NULL, let_in) < 0 && errno == EINTR)
+        ;
+    return !interrupted;
+}
+
+/* Reads one line, without its end, into text with room for one byte more than a passphrase may have. let_in: the signals that
+ * may end it, NULL: none is waited for. */
+static promp_err_t read_line(int fd, const sigset_t *let_in, char *text, size_t *size, promp_error_t *error)
+{
+    for (*size = 0; *size <= PROMP_LIMIT_PASSPHRASE;) {
+        if (let_in && !wait_for(fd, let_in))
+            return promp_error_set(error, PROMP_ERR_SYSTEM, EINTR, "reading the passphrase");
         ssize_t n = read(fd, text + *size, 1);
-        if (n < 0 && errno == EINTR && !interrupted) {
-            (*size)--;
+        if (n < 0 && errno == EINTR)
             continue;
-        }
         if (n < 0)
             return promp_error_set(error, promp_error_from_errno(errno), errno, "reading the passphrase");
         if (n == 0 || text[*size] == '\n')
             break;
+        ++*size;
     }
     if (*size && text[*size - 1] == '\r')
         (*size)--;
@@ -70,7 +83,7 @@ static promp_err_t from_source(const char *source, char *text, size_t *size, pro
     promp_err_t code = open_source(source, &fd, error);
     if (code)
         return code;
-    code = read_line(fd, text, size, error);
+    code = read_line(fd, NULL, text, size, error);
     close(fd);
     return code;
 }
@@ -82,21 +95,27 @@ static promp_err_t ask_once(int tty, const char *prompt, char *text, size_t *siz
     const struct sigaction noting = {.sa_handler = on_signal};
     struct sigaction old[4];
     struct termios echo, silent;
+    sigset_t held, let_in;
 
     if (tcgetattr(tty, &echo) < 0)
         return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "the terminal");
     silent = echo;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     interrupted = 0;
+    sigemptyset(&held);
+    for (size_t i = 0; i < 4; i++)
+        sigaddset(&held, signals[i]);
+    sigprocmask(SIG_BLOCK, &held, &let_in);
     for (size_t i = 0; i < 4; i++)
         sigaction(signals[i], &noting, &old[i]);
     tcsetattr(tty, TCSAFLUSH, &silent);
     dprintf(tty, "%s: ", prompt);
-    promp_err_t code = read_line(tty, text, size, error);
+    promp_err_t code = read_line(tty, &let_in, text, size, error);
     tcsetattr(tty, TCSAFLUSH, &echo);
     dprintf(tty, "\n");
     for (size_t i = 0; i < 4; i++)
         sigaction(signals[i], &old[i], NULL);
+    sigprocmask(SIG_SETMASK, &let_in, NULL);
     if (interrupted)
         raise(interrupted);
     return code;

@@ -1,12 +1,11 @@
-"""Workers that take batches of files. One that crashes or hangs is replaced, the file it was at is named, the rest goes on."""
+"""Workers that take batches of files, which they get as containers. One that crashes or hangs is replaced, the file it was at is named, the rest goes on."""
 
 import time
-from collections import deque
 
 from Pro.Core import NTSimpleWait
 
-BATCH_FILES = 256
-BATCH_BYTES = 64 << 20
+from shelf import Shelf
+
 POOR_STARTS = 3  # workers in a row that end before they are ready: it is not the files
 
 
@@ -25,27 +24,11 @@ class Job(NTSimpleWait):
     def begin(self, batch):
         self.batch, self.at, self.percent, self.beat = batch, None, 0, time.monotonic()
 
-    def progress(self, i):
-        self.percent, self.beat = i, time.monotonic()
-
     def msg(self, text):
         """The file in hand as its index in the batch, and a number that changes while there is progress."""
         self.at, self.beat = int(text.split()[0]), time.monotonic()
-
-
-def batches(names, size_of):
-    """Returns the names in batches, each of limited number and bytes."""
-    made, batch, total = deque(), [], 0
-    for name in names:
-        size = size_of(name)
-        if batch and (len(batch) == BATCH_FILES or total + size > BATCH_BYTES):
-            made.append(batch)
-            batch, total = [], 0
-        batch.append(name)
-        total += size
-    if batch:
-        made.append(batch)
-    return made
+        if self.batch:  # its result may have come already
+            self.percent = self.at * 100 // len(self.batch.files)
 
 
 def cause_of(end):
@@ -72,14 +55,14 @@ class Crew:
         if not self.jobs:
             raise Failed("no worker could be started: %s" % self.manager.lastError())
 
-    def drop(self, worker, end, left):
+    def drop(self, worker, end, shelf):
         """A worker is gone. Where it is not certain which file ended it, the batch is tried again in parts."""
         job = self.jobs.pop(worker)
         del self.waits[worker]
         self.poor_starts = 0 if job.ready else self.poor_starts + 1
         if self.poor_starts >= POOR_STARTS:
             raise Failed("%d workers in a row ended before they were ready, the last one: %s" % (POOR_STARTS, cause_of(end)))
-        batch, at = job.batch, job.at
+        batch, at = job.batch.close() if job.batch else [], job.at
         if job.late and at is None:
             raise Failed("the script of the workers did not come to its first file in %g s" % self.patience)
         if not batch or not job.ready:
@@ -92,8 +75,8 @@ class Crew:
             parts = [batch[:len(batch) // 2], batch[len(batch) // 2:]]
         else:
             parts = [batch[:at], batch[at:at + 1], batch[at + 1:]]
-        left.extendleft(part for part in reversed(parts) if part)
-        return len(batch or ()) - sum(map(len, filter(None, parts)))
+        shelf.back(parts)
+        return len(batch) - sum(map(len, parts))
 
     def watch(self, worker, job):
         """Gives a file up, with its worker, that takes longer than the patience."""
@@ -109,24 +92,25 @@ class Crew:
         if (error is not None or lost) and self.manager.isWorkerAlive(worker):
             raise Failed("the script of the workers failed: %s" % (error or "it ended without a result"))
 
-    def turn(self, worker, job, left, give, take):
+    def turn(self, worker, job, shelf, give, take):
         """Looks after one worker. Returns how many files are done with."""
         if job.batch:
             result = self.manager.takeResult(worker)
             if result is not None:
-                batch, job.batch = job.batch, None
+                batch, job.batch = job.batch.close(), None
                 job.percent = 100
                 for index, value, error in result:
                     take(batch[index], value, error)
                 return len(batch)
         if not self.manager.isWorkerAlive(worker):
             end = self.manager.workerExit(worker)  # None: what it sent last is still on its way
-            return self.drop(worker, end, left) if end else 0
+            return self.drop(worker, end, shelf) if end else 0
         job.ready = job.ready or self.manager.isWorkerReady(worker)
         if job.batch is None:
-            if left:
-                job.begin(left.popleft())
-                give(worker, job.batch)
+            batch = shelf.take()
+            if batch:
+                job.begin(batch)
+                give(worker, batch)
         elif job.ready:
             self.check_task(worker)
             self.watch(worker, job)
@@ -134,19 +118,21 @@ class Crew:
             job.beat = time.monotonic()
         return 0
 
-    def run(self, title, script, function, names, extra, take, size_of=lambda name: 0):
-        """Hands out all names; take(name, value, error) is called for each file that was looked at."""
+    def run(self, script, function, names, hashed, extra, take):
+        """Hands out all names; hashed: name -> size of those that shall be hashed; take(name, value, error) is called for each
+        file that was looked at."""
         def give(worker, batch):
-            self.manager.executePythonFunction(worker, script, function, [batch, *extra], True)
+            self.manager.executePythonFunction(worker, script, function, [batch.files, *extra], True)
 
-        left, done = batches(names, size_of), 0
-        while left or any(job.batch for job in self.jobs.values()):
+        shelf, done = Shelf(self.manager, names, hashed, self.blame), 0
+        while shelf or any(job.batch for job in self.jobs.values()):
             self.check()
-            if left:
-                self.fill(len(left) + sum(job.batch is not None for job in self.jobs.values()))
+            if shelf:
+                self.fill(len(shelf) + sum(job.batch is not None for job in self.jobs.values()))
             for worker, job in list(self.jobs.items()):
-                done += self.turn(worker, job, left, give, take)
-            self.screen.show("%s: %d of %d files" % (title, done, len(names)),
+                done += self.turn(worker, job, shelf, give, take)
+            done += shelf.prepare(1)
+            self.screen.show("looking: %d of %d files" % (done, len(names)),
                              ((worker, job.percent) for worker, job in self.jobs.items()))
             self.manager.wait(100)
             self.manager.processMessages()

@@ -1,14 +1,15 @@
-"""What a worker of the survey does: looks at files, one after the other, and says what each one is."""
+"""What a worker of the survey does: looks at files, one after the other, and says what each one is.
+
+The files come as containers from the manager: a worker opens nothing itself, and may be where it could not."""
 
 import hashlib
 import math
-import os
-import stat
 from collections import Counter
+
+from Pro.MP import proWorkerObject
 
 SAMPLE = 4096  # bytes at the start that kind and entropy are taken from
 PIECE = 1 << 20
-FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # what became a pipe meanwhile must not hold us
 
 
 def entropy(sample):
@@ -35,41 +36,28 @@ def kind_of(sample, signatures):
     return "text"
 
 
-def _open(path):
-    """Returns a file that reads path, and what fstat() says of it."""
-    file = os.fdopen(os.open(path, FLAGS), "rb", buffering=0)
-    facts = os.fstat(file.fileno())
-    if not stat.S_ISREG(facts.st_mode):
-        file.close()
-        raise OSError("no regular file any more")
-    return file, facts
-
-
-def look(path, signatures):
-    """Returns [size, kind, entropy, device and inode] of one file."""
-    file, facts = _open(path)
-    with file:
-        sample = file.read(SAMPLE)
-    return [facts.st_size, kind_of(sample, signatures), round(entropy(sample), 3), "%d:%d" % (facts.st_dev, facts.st_ino)]
-
-
-def digest(path, tick):
-    """Returns the BLAKE2b-256 of one file; calls tick() now and then."""
+def digest(file, tick):
+    """Returns the BLAKE2b-256 of a container; calls tick() now and then."""
     state = hashlib.blake2b(digest_size=32)
-    with _open(path)[0] as file:
-        while piece := file.read(PIECE):
-            state.update(piece)
-            tick()
+    for offset in range(0, file.size(), PIECE):
+        state.update(file.read(offset, PIECE))
+        tick()
     return state.digest()
 
 
-def _each(names, work):
-    """Runs work(path, tick) for each file, and tells the wait object which one is in hand.
+def look(file, signatures, hashed, tick):
+    """Returns [size, kind, entropy, digest] of a container; the last is None where it shall not be hashed."""
+    sample = file.read(0, SAMPLE)
+    return [file.size(), kind_of(sample, signatures), round(entropy(sample), 3), digest(file, tick) if hashed else None]
+
+
+def each(files, work):
+    """Runs work(container, name, hashed, tick) for each of [shared name, name, hashed], and tells the wait object which one
+    is in hand.
 
     Returns [index, value, error] for each; value or error is None."""
-    from Pro.MP import proWorkerObject
-
-    wait = proWorkerObject().waitObject()
+    worker = proWorkerObject()
+    wait = worker.waitObject()
     found, beats = [], 0
 
     def tick():
@@ -77,23 +65,20 @@ def _each(names, work):
         beats += 1
         wait.msg("%d %d" % (len(found), beats))
 
-    for i, name in enumerate(names):
+    for i, (shared, name, hashed) in enumerate(files):
         tick()
         try:
-            found.append([i, work(os.fsdecode(name), tick), None])
+            file = worker.getSharedContainer(shared)
+            if file.isNull():
+                raise file.error
+            found.append([i, work(file, name, hashed, tick), None])
         except OSError as error:
-            found.append([i, None, error.strerror or str(error)])
+            found.append([i, None, str(error)])
         except Exception as error:
             found.append([i, None, "%s: %s" % (type(error).__name__, error)])
-        wait.progress((i + 1) * 100 // len(names))
     return found
 
 
-def look_all(names, signatures):
-    """Task: looks at the files."""
-    return _each(names, lambda path, tick: look(path, signatures))
-
-
-def digest_all(names):
-    """Task: hashes the files."""
-    return _each(names, digest)
+def look_all(files, signatures):
+    """Task: looks at the files, and hashes those that shall be."""
+    return each(files, lambda file, name, hashed, tick: look(file, signatures, hashed, tick))

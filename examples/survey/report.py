@@ -8,9 +8,9 @@ LONGEST = 10  # rows in a list of the largest
 
 
 def report(facts, digests, failures, seconds):
-    """Returns the report. facts: name -> [size, kind, entropy, inode]; digests: digest -> names; failures: [name, cause]."""
+    """Returns the report. facts: name -> [size, kind, entropy]; digests: digest -> names; failures: [name, cause]."""
     kinds = defaultdict(lambda: [0, 0, 0.0])
-    for size, kind, bits, _ in facts.values():
+    for size, kind, bits in facts.values():
         row = kinds[kind]
         row[0], row[1], row[2] = row[0] + 1, row[1] + size, row[2] + bits
     largest = sorted((-value[0], name) for name, value in facts.items())[:LONGEST]

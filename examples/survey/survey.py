@@ -44,8 +44,17 @@ class Interrupt:
             raise Interrupted
 
 
+def facts_of(entry):
+    """Returns the size of a file, and what all names of it have in common."""
+    try:
+        facts = entry.stat(follow_symlinks=False)
+    except OSError:  # it is gone: opening it will say so
+        return 0, entry.path
+    return facts.st_size, (facts.st_dev, facts.st_ino)
+
+
 def files_below(folders, failures, screen, check):
-    """Returns the names of all regular files below the folders, as bytes, each once. Symbolic links are not followed."""
+    """Returns all regular files below the folders: name as bytes -> (size, inode). Symbolic links are not followed."""
     found, failed, waiting = {}, {}, [os.fsencode(os.path.realpath(folder)) for folder in reversed(folders)]
     while waiting:
         check()
@@ -62,17 +71,17 @@ def files_below(folders, failures, screen, check):
             if entry.is_dir(follow_symlinks=False):
                 below.append(entry.path)
             elif entry.is_file(follow_symlinks=False):
-                found[entry.path] = None
+                found[entry.path] = facts_of(entry)
         waiting += reversed(below)
     failures += failed.items()
-    return list(found)
+    return found
 
 
-def same_size(facts):
-    """Returns the names of files that may be equal: same size, not empty, each inode once; in order of size."""
-    inodes = {inode: name for name, (size, _, _, inode) in facts.items() if size}
-    sizes = Counter(facts[name][0] for name in inodes.values())
-    return sorted((name for name in inodes.values() if sizes[facts[name][0]] > 1), key=lambda name: -facts[name][0])
+def same_size(files):
+    """Returns the names of files that may be equal, with their sizes: same size, not empty, each inode once."""
+    inodes = {inode: (name, size) for name, (size, inode) in files.items() if size}
+    sizes = Counter(size for _, size in inodes.values())
+    return {name: size for name, size in inodes.values() if sizes[size] > 1}
 
 
 def survey(options, screen, check):
@@ -89,19 +98,16 @@ def survey(options, screen, check):
         if error:
             blame(name, error)
         else:
-            facts[name] = value
+            *facts[name], digest = value
+            if digest:
+                digests[digest].append(name)
 
-    def hashed(name, value, error):
-        if error:
-            blame(name, error)
-        else:
-            digests[value].append(name)
-
-    names = files_below(options.folder, failures, screen, check)
+    files = files_below(options.folder, failures, screen, check)
+    hashed = same_size(files)
+    names = sorted(files, key=lambda name: -hashed.get(name, 0))  # the long ones first: nobody waits for one at the end
     with ProManager() as manager:
         crew = Crew(manager, options.workers, options.patience, screen, blame, check)
-        crew.run("looking", options.script, "look_all", names, [signatures], looked)
-        crew.run("hashing", options.script, "digest_all", same_size(facts), [], hashed, lambda name: facts[name][0])
+        crew.run(options.script, "look_all", names, hashed, [signatures], looked)
     check()
     return report(facts, digests, failures, time.monotonic() - started)
 
@@ -132,7 +138,7 @@ def parse(argv):
     parser.add_argument("--patience", type=seconds, default=30, metavar="SECONDS",
                         help="how long a worker may be at one file without any progress (default: 30)")
     parser.add_argument("--script", default=os.path.join(HERE, "examine.py"), metavar="FILE",
-                        help="what the workers run: defines look_all and digest_all (default: examine.py)")
+                        help="what the workers run: defines look_all (default: examine.py)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     options = parser.parse_args(argv)

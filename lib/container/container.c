@@ -37,6 +37,17 @@ void promp_container_drop(promp_container_t **container)
         c->ops->free(c);
 }
 
+bool promp_container_drop_spare(promp_container_t *container)
+{
+    unsigned refs = atomic_load_explicit(&container->refs, memory_order_relaxed);
+
+    while (refs > 1)
+        if (atomic_compare_exchange_weak_explicit(&container->refs, &refs, refs - 1, memory_order_release,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
 uint64_t promp_container_size(const promp_container_t *container)
 {
     return container ? container->size : 0;
@@ -75,6 +86,24 @@ promp_err_t promp_container_lend(promp_container_t *container, promp_lent_t *len
 {
     *lent = (promp_lent_t){.how = PROMP_LEND_NONE, .fd = -1};
     return container->ops->lend ? container->ops->lend(container, lent, error) : PROMP_OK;
+}
+
+bool promp_container_read_now(promp_container_t *container, uint64_t offset, void *buffer, size_t size)
+{
+    const uint8_t *data = promp_container_data(container);
+
+    if (!data)
+        return container->ops->read_now && container->ops->read_now(container, offset, buffer, size);
+    memcpy(buffer, data + offset, size);
+    return true;
+}
+
+bool promp_container_lend_now(promp_container_t *container, promp_lent_t *lent)
+{
+    *lent = (promp_lent_t){.how = PROMP_LEND_NONE, .fd = -1};
+    if (!container->ops->lend) /* it never can be */
+        return true;
+    return container->ops->lend_now && container->ops->lend_now(container, lent);
 }
 
 void promp_container_loosen(promp_container_t *container)

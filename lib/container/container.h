@@ -39,6 +39,10 @@ typedef struct {
     const void *(*data)(const promp_container_t *container);
     /* NULL: NONE. OK with NONE: cannot be lent at the moment. */
     promp_err_t (*lend)(promp_container_t *container, promp_lent_t *lent, promp_error_t *error);
+    /* Like read and lend, but they wait for nothing, be it a disk, and run no user's code. False, with nothing done: they
+     * might have to, or failed (then the ones above say why). NULL: false. */
+    bool (*read_now)(promp_container_t *container, uint64_t offset, void *buffer, size_t size);
+    bool (*lend_now)(promp_container_t *container, promp_lent_t *lent);
     void (*advise)(promp_container_t *container, promp_advice_t advice, uint64_t offset,
                    uint64_t size); /* NULL: nothing happens */
     /* It keeps no descriptor open from now on: there are too many (PROMP_LIMIT_OPEN_FILES). A file is then opened anew for
@@ -71,6 +75,11 @@ promp_container_t *promp_container_inline(const promp_id_t *id, const void *data
 
 promp_err_t promp_container_lend(promp_container_t *container, promp_lent_t *lent, promp_error_t *error);
 void promp_container_loosen(promp_container_t *container);
+/* The ones that never wait: false where promp_container_read or _lend has to be asked. offset + size <= its size. */
+bool promp_container_read_now(promp_container_t *container, uint64_t offset, void *buffer, size_t size);
+bool promp_container_lend_now(promp_container_t *container, promp_lent_t *lent);
+/* Drops a reference unless it is the last one: false, and it is still the caller's. Never runs anybody's code. */
+bool promp_container_drop_spare(promp_container_t *container);
 
 /* --- reads of workers that somebody else serves --- */
 

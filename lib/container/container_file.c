@@ -2,25 +2,11 @@
  * a write sets the time of modification before it changes a byte, so whoever read a changed byte finds another time. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "container_inside.h"
-
-typedef struct {
-    promp_container_t head;
-    char *path; /* absolute; NULL: lent, there is the descriptor only */
-    dev_t device;
-    ino_t inode;
-    uint64_t time; /* of its last modification, ns since 1970 */
-    uint64_t born; /* likewise; 0: the file system does not tell */
-    pthread_mutex_t lock;
-    int fd;         /* -1: opened for each read. This and the next two under lock */
-    bool loose;     /* fd is closed as soon as nobody reads from it */
-    unsigned users; /* that read from fd */
-} file_t;
+#include "container_file.h"
 
 static uint64_t time_of(const struct stat *st)
 {
@@ -38,7 +24,7 @@ static uint64_t birth_of(int fd)
 }
 
 /* Shown as %.300s: what the text says next must have room. */
-static const char *name_of(const file_t *file)
+static const char *name_of(const promp_file_t *file)
 {
     return file->path ? file->path : "the file";
 }
@@ -46,7 +32,7 @@ static const char *name_of(const file_t *file)
 /* --- one use of it --- */
 
 /* OK: fd still shows what it did. */
-static promp_err_t check(const file_t *file, int fd, promp_error_t *error)
+static promp_err_t check(const promp_file_t *file, int fd, promp_error_t *error)
 {
     struct stat st;
 
@@ -63,7 +49,7 @@ static promp_err_t check(const file_t *file, int fd, promp_error_t *error)
     return PROMP_OK;
 }
 
-static promp_err_t open_again(const file_t *file, int *fd, promp_error_t *error)
+static promp_err_t open_again(const promp_file_t *file, int *fd, promp_error_t *error)
 {
     *fd = open(file->path, PROMP_CONTAINER_OPEN);
     if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
@@ -80,7 +66,7 @@ static promp_err_t open_again(const file_t *file, int *fd, promp_error_t *error)
 }
 
 /* A descriptor to be read from and given back by release(). */
-static promp_err_t take(file_t *file, int *fd, promp_error_t *error)
+static promp_err_t take(promp_file_t *file, int *fd, promp_error_t *error)
 {
     pthread_mutex_lock(&file->lock);
     *fd = file->loose ? -1 : file->fd; /* reads without a gap must not keep it open */
@@ -90,7 +76,7 @@ static promp_err_t take(file_t *file, int *fd, promp_error_t *error)
     return *fd >= 0 ? PROMP_OK : open_again(file, fd, error);
 }
 
-static void release(file_t *file, int fd)
+static void release(promp_file_t *file, int fd)
 {
     pthread_mutex_lock(&file->lock);
     bool own = fd != file->fd; /* fd is open, so no other one can have its number */
@@ -108,7 +94,7 @@ static void release(file_t *file, int fd)
 static promp_err_t file_read(promp_container_t *container, uint64_t offset, void *buffer, size_t size,
                              size_t *got, promp_error_t *error)
 {
-    file_t *file = (file_t *)container;
+    promp_file_t *file = (promp_file_t *)container;
     size_t done = 0;
     int system = 0;
     int fd;
@@ -144,7 +130,7 @@ out:
 /* With no descriptor left reads can still be asked for. */
 static promp_err_t file_lend(promp_container_t *container, promp_lent_t *lent, promp_error_t *error)
 {
-    file_t *file = (file_t *)container;
+    promp_file_t *file = (promp_file_t *)container;
     int fd;
     promp_err_t e = take(file, &fd, error);
 
@@ -168,7 +154,7 @@ static void file_advise(promp_container_t *container, promp_advice_t advice, uin
         [PROMP_ADVISE_RANDOM] = POSIX_FADV_RANDOM,
         [PROMP_ADVISE_SOON] = POSIX_FADV_WILLNEED,
     };
-    file_t *file = (file_t *)container;
+    promp_file_t *file = (promp_file_t *)container;
     int fd;
 
     if ((size_t)advice >= sizeof hints / sizeof *hints || take(file, &fd, NULL))
@@ -183,7 +169,7 @@ static void file_advise(promp_container_t *container, promp_advice_t advice, uin
 /* What is lent cannot be opened again. */
 static void file_loosen(promp_container_t *container)
 {
-    file_t *file = (file_t *)container;
+    promp_file_t *file = (promp_file_t *)container;
 
     pthread_mutex_lock(&file->lock);
     file->loose = file->path != NULL;
@@ -196,7 +182,7 @@ static void file_loosen(promp_container_t *container)
 
 static void file_free(promp_container_t *container)
 {
-    file_t *file = (file_t *)container;
+    promp_file_t *file = (promp_file_t *)container;
 
     if (file->fd >= 0)
         close(file->fd);
@@ -208,6 +194,8 @@ static void file_free(promp_container_t *container)
 static const promp_container_ops_t file_ops = {
     .read = file_read,
     .lend = file_lend,
+    .read_now = promp_container_file_read_now,
+    .lend_now = promp_container_file_lend_now,
     .advise = file_advise,
     .loosen = file_loosen,
     .free = file_free,
@@ -220,7 +208,7 @@ promp_container_t *promp_container_file_made(const promp_id_t *id, const struct 
 {
     promp_err_t e = PROMP_ERR_MEMORY;
     int system = 0;
-    file_t *file = malloc(sizeof *file);
+    promp_file_t *file = malloc(sizeof *file);
 
     if (!file)
         goto err0;

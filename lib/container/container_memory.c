@@ -53,6 +53,11 @@ static promp_err_t memory_lend(promp_container_t *container, promp_lent_t *lent,
     return PROMP_OK;
 }
 
+static bool memory_lend_now(promp_container_t *container, promp_lent_t *lent)
+{
+    return memory_lend(container, lent, NULL) == PROMP_OK;
+}
+
 static void memory_loosen(promp_container_t *container)
 {
     memory_t *memory = (memory_t *)container;
@@ -80,6 +85,7 @@ static const promp_container_ops_t memory_ops = {
     .read = memory_read,
     .data = memory_data,
     .lend = memory_lend,
+    .lend_now = memory_lend_now,
     .loosen = memory_loosen,
     .free = memory_free,
 };

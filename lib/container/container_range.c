@@ -33,6 +33,20 @@ static promp_err_t range_lend(promp_container_t *container, promp_lent_t *lent, 
     return container->size == range->base->size ? promp_container_lend(range->base, lent, error) : PROMP_OK;
 }
 
+static bool range_read_now(promp_container_t *container, uint64_t offset, void *buffer, size_t size)
+{
+    range_t *range = (range_t *)container;
+
+    return promp_container_read_now(range->base, range->offset + offset, buffer, size);
+}
+
+static bool range_lend_now(promp_container_t *container, promp_lent_t *lent)
+{
+    range_t *range = (range_t *)container;
+
+    return container->size != range->base->size || promp_container_lend_now(range->base, lent);
+}
+
 static void range_advise(promp_container_t *container, promp_advice_t advice, uint64_t offset, uint64_t size)
 {
     range_t *range = (range_t *)container;
@@ -55,6 +69,8 @@ static const promp_container_ops_t range_ops = {
     .read = range_read,
     .data = range_data,
     .lend = range_lend,
+    .read_now = range_read_now,
+    .lend_now = range_lend_now,
     .advise = range_advise,
     .loosen = range_loosen,
     .free = range_free,

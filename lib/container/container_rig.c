@@ -93,6 +93,48 @@ const char *rig_file(const char *name, const void *data, size_t size)
     return path;
 }
 
+promp_container_t *rig_known(const char *name)
+{
+    promp_error_t error;
+    uint8_t *bytes = rig_bytes(0, RIG_SIZE);
+    promp_container_t *container = promp_container_file(rig_file(name, bytes, RIG_SIZE), &error);
+
+    free(bytes);
+    assert_non_null(container);
+    return container;
+}
+
+void rig_check_good(promp_container_t *container)
+{
+    promp_error_t error;
+    uint8_t *bytes = rig_bytes(0, RIG_SIZE);
+    uint8_t *buffer = malloc(RIG_SIZE);
+    size_t got;
+
+    assert_int_equal(promp_container_read(container, 0, buffer, RIG_SIZE, &got, &error), PROMP_OK);
+    assert_int_equal(got, RIG_SIZE);
+    assert_memory_equal(buffer, bytes, RIG_SIZE);
+    free(buffer);
+    free(bytes);
+}
+
+void rig_check_bad(promp_container_t *container, promp_err_t expected, const char *text)
+{
+    promp_error_t error = {.text = ""};
+    promp_lent_t lent;
+    uint8_t byte;
+    size_t got = 7;
+
+    assert_int_equal(promp_container_read(container, 100, &byte, 1, &got, &error), expected);
+    assert_int_equal(error.code, expected);
+    assert_int_equal(got, 0);
+    if (!strstr(error.text, text))
+        fail_msg("'%s' is not in '%s'", text, error.text);
+    assert_int_equal(promp_container_lend(container, &lent, &error), expected);
+    assert_int_equal(lent.how, PROMP_LEND_NONE);
+    assert_int_equal(lent.fd, -1);
+}
+
 int rig_memory(size_t size, int seals)
 {
     uint8_t *bytes = rig_bytes(0, size);

@@ -28,6 +28,13 @@ uint8_t *rig_bytes(uint64_t offset, size_t size);
 /* A file of the folder with these bytes, whose last modification is long ago; returns its path. */
 const char *rig_file(const char *name, const void *data, size_t size);
 
+/* The container of a file of the folder that holds the first RIG_SIZE known bytes, and whether it can be read. */
+#define RIG_SIZE ((size_t)300000)
+promp_container_t *rig_known(const char *name);
+void rig_check_good(promp_container_t *container);
+/* A read fails with this error, whose text holds this, and gives nothing; so does lending. */
+void rig_check_bad(promp_container_t *container, promp_err_t expected, const char *text);
+
 /* A sealed (as told) memory file with size of the bytes. */
 int rig_memory(size_t size, int seals);
 

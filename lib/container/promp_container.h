@@ -59,7 +59,8 @@ PROMP_EXPORT promp_container_t *promp_container_object(const promp_container_obj
 /* Serves the reads of workers that wait for an object with own_thread; waits up to timeout ms (negative: without end) for
  * the first. OK: some were served; TIMEOUT; CLOSED after promp_container_serve_end; ARGUMENT: no such object. */
 PROMP_EXPORT promp_err_t promp_container_serve(promp_container_t *container, int timeout);
-/* promp_container_serve returns CLOSED from now on, in all threads; reads of workers fail with CONTAINER_GONE. */
+/* promp_container_serve returns CLOSED from now on, in all threads; reads of workers fail with CONTAINER_GONE. May be called
+ * from the object's own free. */
 PROMP_EXPORT void promp_container_serve_end(promp_container_t *container);
 
 /* A part of another, size bytes from offset on (cut to what there is; offset beyond the end: ARGUMENT). It keeps the

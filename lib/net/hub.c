@@ -76,6 +76,7 @@ static void free_hub(promp_hub_t *hub)
         promp_link_destroy(&hub->link);
     if (hub->lifeline >= 0)
         close(hub->lifeline);
+    promp_hub_sides_free(hub);
     close_wakes(hub);
     free(hub->ports);
     free(hub->path);
@@ -102,6 +103,9 @@ static promp_hub_t *new_hub(const promp_hub_config_t *config, promp_error_t *err
     hub->version = PROMP_VERSION_HIGH;
     hub->handshake_at = hub->dial_at = hub->tick_at = hub->alarm = hub->expected = PROMP_NEVER;
     promp_list_init(&hub->waiters);
+    promp_list_init(&hub->sides);
+    promp_list_init(&hub->sides_ended);
+    hub->side_epoll = -1;
     for (size_t i = 0; i < PROMP_HUB_WAKES; i++)
         hub->wakes[i] = -1;
     if (config->path && !(hub->path = strdup(config->path)))
@@ -219,6 +223,8 @@ void promp_hub_abandon(promp_hub_t **hub_p)
         close(hub->link_fd);
     if (hub->lifeline >= 0)
         close(hub->lifeline);
+    if (hub->side_epoll >= 0)
+        close(hub->side_epoll);
     close_wakes(hub);
 }
 
@@ -259,6 +265,7 @@ promp_err_t promp_hub_attach(promp_hub_t *hub, promp_port_t port)
 void promp_hub_detach(promp_hub_t *hub, void *core)
 {
     promp_hub_take(hub);
+    promp_hub_sides_end(hub, core, promp_clock_ms());
     for (size_t i = 0; i < hub->port_count; i++) {
         if (hub->ports[i].core == core) {
             memmove(hub->ports + i, hub->ports + i + 1, (hub->port_count - i - 1) * sizeof hub->ports[0]);

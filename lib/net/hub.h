@@ -8,7 +8,8 @@
  * thread blocks all signals and is the only thread the library makes.
  *
  * Two kinds: a manager's hub dials the socket at `path` again when the link breaks (with back-off, until the
- * node is gone for good: the socket refuses); a worker's hub gets a new link over its lifeline.
+ * node is gone for good: the socket refuses); a worker's hub gets a new link over its lifeline. Besides the link a hub
+ * may have sides: sockets straight to the other end of one session each.
  */
 #ifndef PROMP_NET_HUB_H
 #define PROMP_NET_HUB_H
@@ -67,6 +68,11 @@ void promp_hub_unlock(promp_hub_t *hub);
 
 /* Reads what is there without waiting, hands it to the cores and sends. Lock held. */
 void promp_hub_pump(promp_hub_t *hub);
+
+/* Gives a session of a core a direct way to its other end: a stream socket, taken over also on failure. The hub moves the
+ * session's frames over it from now on, until it breaks or the link to the node does: then over the link again. The core
+ * is told (port.h). OK, STATE (it has one, or the link is down), DESCRIPTORS, MEMORY. Lock held. */
+promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *session, int fd);
 
 /* Sends a frame with one descriptor, which stays the caller's, to the other end of a session, ahead of its data. OK: it is on
  * its way, though a relay may have to send it without the descriptor; STATE: there is no way at the moment; else why not.

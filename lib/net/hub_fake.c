@@ -227,6 +227,11 @@ static promp_err_t on_frame(void *arg, const promp_frame_t *frame, bool *mine, i
         core->frames++;
         core->bytes += frame->body.size;
         core->last = frame->body.size ? frame->body.data[0] : 0;
+        if (core->on_data)
+            core->on_data(core);
+    } else {
+        core->others++;
+        core->frames_then = core->frames;
     }
     return PROMP_OK;
 }
@@ -236,6 +241,8 @@ static bool on_next(void *arg, promp_out_t *out, uint64_t room, int64_t now)
     static const uint8_t zeros[PROMP_LIMIT_FRAME];
     fake_core_t *core = arg;
     (void)now;
+    if (core->sided)
+        room = core->room;
     if (core->sent == core->to_send || room < PROMP_FRAME_HEADER + core->size)
         return false;
     out->frame = (promp_frame_t){.type = PROMP_TYPE_DATA,
@@ -265,10 +272,24 @@ static uint32_t on_lease(void *arg)
     return core->lease_ms;
 }
 
+static void on_side(void *arg, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+{
+    fake_core_t *core = arg;
+    (void)now;
+    assert_true(promp_id_equal(session, &core->id));
+    core->sided = up;
+    core->unsided += !up;
+    core->room = room;
+}
+
 promp_port_t fake_core_port(fake_core_t *core)
 {
-    static const promp_port_ops_t ops = {
-        .path = on_path, .frame = on_frame, .next = on_next, .tick = on_tick, .lease = on_lease};
+    static const promp_port_ops_t ops = {.path = on_path,
+                                         .frame = on_frame,
+                                         .next = on_next,
+                                         .tick = on_tick,
+                                         .lease = on_lease,
+                                         .side = on_side};
     if (promp_id_is_none(&core->id))
         assert_int_equal(promp_id_make(&core->id), PROMP_OK);
     return (promp_port_t){core, &ops};

@@ -56,7 +56,7 @@ promp_hub_t *fake_manager_hub(fake_node_t *node); /* a manager's hub that is up 
 
 /* --- a core --- */
 
-typedef struct {
+typedef struct fake_core {
     promp_id_t id;      /* its session */
     uint32_t lease_ms;  /* what it tells */
     int up, down, lost; /* calls of path */
@@ -70,6 +70,16 @@ typedef struct {
     uint64_t sent;
     int ticks;
     int64_t tick_at;
+
+    bool sided;
+    int unsided;                             /* ends of sides */
+    uint64_t room;                           /* of its side, as last told */
+    uint64_t others;                         /* frames that were no DATA */
+    uint64_t frames_then;                    /* frames, when the last of those came */
+    void (*on_data)(struct fake_core *core); /* called with each DATA frame, may be NULL; for it: */
+    promp_hub_t *hub;
+    void *arg;
+    promp_err_t handed;
 } fake_core_t;
 
 promp_port_t fake_core_port(fake_core_t *core);

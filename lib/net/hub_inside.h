@@ -9,6 +9,7 @@
 #include "limits.h"
 #include "link.h"
 #include "list.h"
+#include "map.h"
 
 /* A thread that polls, and how it is woken. */
 typedef struct {
@@ -33,6 +34,10 @@ typedef enum {
     PROMP_HUB_UP,
     PROMP_HUB_LOST /* for good */
 } promp_hub_state_t;
+
+#define PROMP_HUB_GATHER (64 * PROMP_KIB) /* bytes of small frames that go out in one call */
+
+typedef struct promp_side promp_side_t;
 
 #define PROMP_HUB_WAKES 8 /* eventfds that are kept; more threads than that wait less well */
 
@@ -88,6 +93,13 @@ struct promp_hub {
     size_t watch_count;
     uint64_t watch_serial;
 
+    /* sides */
+    promp_list_t sides, sides_ended;
+    promp_map_t *side_map; /* by session; NULL: there was none yet */
+    int side_epoll;        /* -1: likewise */
+    bool side_round;       /* what ended is not freed yet: it may be named further up */
+    bool sending;          /* send_all is under way: sides gather */
+
     /* drivers */
     promp_list_t waiters;
     promp_waiter_t *leader; /* the waiter that polls for all; NULL: none */
@@ -112,6 +124,23 @@ int64_t promp_hub_due(const promp_hub_t *hub);        /* when to settle next */
 void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells all cores */
 promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
                            int64_t now);
+
+promp_err_t promp_hub_lent(promp_hub_t *hub, const promp_frame_t *frame, const int *fds, int64_t now);
+void promp_hub_close_fds(const promp_frame_t *frame, const int *fds);
+
+/* hub_side.c */
+promp_side_t *promp_hub_side_find(promp_hub_t *hub, const promp_id_t *session);
+void promp_hub_sides_look(promp_hub_t *hub, int64_t now); /* does what is to be done at once, waits for nothing */
+/* As promp_hub_hand; where it fails for want of descriptors, nothing but this frame is missing. */
+promp_err_t promp_hub_side_send(promp_hub_t *hub, promp_side_t *side, const promp_out_t *out, const int *fds,
+                                size_t count, int64_t now);
+void promp_hub_sides_uncork(promp_hub_t *hub, int64_t now);
+bool promp_hub_sides_sent(const promp_hub_t *hub); /* nothing waits for a socket */
+/* Hands everything to the core that the other end, which is dead, has written, and ends the side. */
+void promp_hub_side_drain(promp_hub_t *hub, const promp_id_t *session, int64_t now);
+/* Ends those of a core, or (NULL) all, after what has come over them was read. */
+void promp_hub_sides_end(promp_hub_t *hub, void *core, int64_t now);
+void promp_hub_sides_free(promp_hub_t *hub);
 
 /* hub_link.c */
 void promp_hub_begin(promp_hub_t *hub, int fd, int64_t now); /* takes fd as the new link and says HELLO */

@@ -5,8 +5,6 @@
 
 /* Reads without a pause; then others get the lock. */
 #define READS_AT_ONCE 16
-/* Bytes of small frames that go out in one call. */
-#define GATHER_AT_ONCE (64 * PROMP_KIB)
 
 void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now)
 {
@@ -39,6 +37,8 @@ static promp_err_t answer_unknown(promp_hub_t *hub, const promp_frame_t *frame, 
     promp_message_t reset = {.type = PROMP_TYPE_RESET, .reset.error = PROMP_ERR_CLOSED};
     const promp_message_t seen = {.type = PROMP_TYPE_GONE_ACK};
 
+    if (hub->worker && promp_id_equal(&frame->session, &hub->session))
+        return PROMP_OK; /* this process ends: the node will say so */
     switch (frame->type) {
     case PROMP_TYPE_ATTACH:
     case PROMP_TYPE_ATTACHED:
@@ -65,17 +65,25 @@ static promp_err_t on_session(promp_hub_t *hub, const promp_frame_t *frame, int6
     return answer_unknown(hub, frame, now);
 }
 
-static promp_err_t on_lend(promp_hub_t *hub, const promp_frame_t *frame, int fd, int64_t now)
+void promp_hub_close_fds(const promp_frame_t *frame, const int *fds)
+{
+    for (size_t i = 0; i < frame->fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+promp_err_t promp_hub_lent(promp_hub_t *hub, const promp_frame_t *frame, const int *fds, int64_t now)
 {
     bool mine = false;
-    promp_err_t err = PROMP_OK;
+    int fd = frame->fds ? fds[0] : -1;
+    promp_err_t err = frame->fds > 1 ? PROMP_ERR_DESCRIPTOR_COUNT : PROMP_OK;
     for (size_t i = 0; i < hub->port_count && !err && !mine; i++) {
         const promp_port_t *port = &hub->ports[i];
         if (port->ops->handed)
             err = port->ops->handed(port->core, frame, fd, &mine, now);
     }
-    if (!mine && fd >= 0)
-        close(fd);
+    if (!mine)
+        promp_hub_close_fds(frame, fds);
     return err;
 }
 
@@ -83,11 +91,9 @@ static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const 
 {
     const promp_message_row_t *row = promp_message_row(frame->type);
 
-    if (frame->type == PROMP_TYPE_LEND && frame->fds <= 1 && hub->state == PROMP_HUB_UP)
-        return on_lend(hub, frame, frame->fds ? fds[0] : -1, now);
-    for (size_t i = 0; i < frame->fds; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    if (frame->type == PROMP_TYPE_LEND && hub->state == PROMP_HUB_UP)
+        return promp_hub_lent(hub, frame, fds, now);
+    promp_hub_close_fds(frame, fds);
     if (frame->fds > 0)
         return PROMP_ERR_DESCRIPTOR_COUNT;
     if (hub->state == PROMP_HUB_HELLO)
@@ -96,6 +102,8 @@ static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const 
         return PROMP_ERR_MESSAGE_UNKNOWN;
     if (row->on == PROMP_ON_LINK)
         return on_link(hub, frame);
+    if (frame->type == PROMP_TYPE_GONE) /* whoever wrote to its side is dead: what it wrote comes first */
+        promp_hub_side_drain(hub, &frame->session, now);
     if (row->on == PROMP_ON_NODE || row->on == PROMP_ON_SESSION)
         return on_session(hub, frame, now);
     return PROMP_ERR_MESSAGE_SENDER;
@@ -179,6 +187,9 @@ promp_err_t promp_hub_hand(promp_hub_t *hub, const promp_id_t *session, const pr
     if (err)
         return err;
     out.frame.fds = 1;
+    promp_side_t *side = promp_hub_side_find(hub, session);
+    if (side)
+        return promp_hub_side_send(hub, side, &out, &fd, 1, promp_clock_ms());
     err = promp_link_send(hub->link, &out, &fd, 1, 0);
     if (!err)
         hub->last_sent = promp_clock_ms();
@@ -192,30 +203,49 @@ static uint64_t room_for(const promp_hub_t *hub)
     return promp_link_wants_write(hub->link) ? 0 : promp_link_room(hub->link);
 }
 
+/* Over the session's side where it has one; what is about its life goes to the node. */
+static promp_err_t send_one(promp_hub_t *hub, const promp_out_t *out, bool *linked, int64_t now)
+{
+    promp_side_t *side = NULL;
+
+    if (hub->sides.count && promp_message_row(out->frame.type)->on == PROMP_ON_SESSION)
+        side = promp_hub_side_find(hub, &out->frame.session);
+    if (side) {
+        (void)promp_hub_side_send(hub, side, out, NULL, 0,
+                                  now); /* on failure the session finds another way */
+        return PROMP_OK;
+    }
+    *linked = true;
+    return promp_link_send(hub->link, out, NULL, 0, 0);
+}
+
 /* What the cores want to send, one frame of each in turn. True when something was. */
 static bool send_all(promp_hub_t *hub, int64_t now)
 {
     promp_err_t err = PROMP_OK;
-    bool any = false, some = true;
+    bool any = false, some = true, linked = false;
     promp_out_t out;
 
     if (hub->state != PROMP_HUB_UP || hub->mute)
         return false;
     promp_link_cork(hub->link);
+    hub->sending = true;
     while (some && !err) {
         some = false;
         for (size_t i = 0; i < hub->port_count && !err; i++) {
             const promp_port_t *port = &hub->ports[i];
             if (!port->ops->next(port->core, &out, room_for(hub), now))
                 continue;
-            err = promp_link_send(hub->link, &out, NULL, 0, 0);
+            err = send_one(hub, &out, &linked, now);
             some = any = true;
         }
-        if (!err && promp_link_queued(hub->link) >= GATHER_AT_ONCE && !promp_link_wants_write(hub->link))
+        if (!err && promp_link_queued(hub->link) >= PROMP_HUB_GATHER && !promp_link_wants_write(hub->link))
             err = promp_link_flush(hub->link);
     }
+    hub->sending = false;
+    promp_hub_sides_uncork(hub, now);
     promp_err_t last = promp_link_uncork(hub->link);
-    if (any)
+    if (linked)
         sent(hub, err ? err : last, now);
     return any;
 }
@@ -277,7 +307,8 @@ void promp_hub_settle(promp_hub_t *hub, int64_t now)
 
 bool promp_hub_sent(const promp_hub_t *hub)
 {
-    return hub->state == PROMP_HUB_UP && !hub->mute && !promp_link_wants_write(hub->link);
+    return hub->state == PROMP_HUB_UP && !hub->mute && !promp_link_wants_write(hub->link) &&
+           promp_hub_sides_sent(hub);
 }
 
 bool promp_hub_send(promp_hub_t *hub)
@@ -299,6 +330,7 @@ void promp_hub_pump(promp_hub_t *hub)
     if (hub->link && promp_link_wants_write(hub->link))
         (void)promp_link_flush(hub->link);
     promp_hub_read(hub, now);
+    promp_hub_sides_look(hub, now);
     promp_hub_settle(hub, now);
     promp_hub_tell(hub, NULL);
 }

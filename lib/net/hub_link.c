@@ -145,8 +145,9 @@ void promp_hub_lose(promp_hub_t *hub, int64_t now)
 {
     if (hub->state == PROMP_HUB_LOST)
         return;
+    hub->state = PROMP_HUB_LOST; /* nothing begins while the sides end */
+    promp_hub_sides_end(hub, NULL, now);
     close_link(hub);
-    hub->state = PROMP_HUB_LOST;
     hub->dial_at = PROMP_NEVER;
     promp_hub_path(hub, false, true, now);
     promp_hub_stir(hub);
@@ -157,8 +158,9 @@ void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now)
     bool was_up = hub->state == PROMP_HUB_UP;
     int64_t stood = was_up ? now - hub->up_since : 0;
 
+    hub->state = PROMP_HUB_DOWN; /* nothing begins while the sides end */
+    promp_hub_sides_end(hub, NULL, now);
     close_link(hub);
-    hub->state = PROMP_HUB_DOWN;
     if (hub->opening && why == PROMP_ERR_FRAME_TRUNCATED)
         why = PROMP_ERR_CLOSED;
     /* Even before WELCOME a worker may be given another link, by the next agent. */

@@ -108,7 +108,7 @@ int promp_zlink_fd(const promp_zlink_t *link)
 
 int64_t promp_zlink_tick(promp_zlink_t *link, int64_t now)
 {
-    if (link->stage != PROMP_ZLINK_IS_LOST)
+    if (link->stage < PROMP_ZLINK_IS_UP)
         promp_zlink_attend(link);
     if (link->stage < PROMP_ZLINK_IS_UP) {
         if (now < link->deadline)
@@ -173,7 +173,7 @@ static void go_on_sending(promp_zlink_t *link)
 
 static promp_err_t read_up(promp_zlink_t *link, bool *again)
 {
-    bool over = link->ended && link->flushed;
+    bool over = link->ended && link->flushed, woken = !link->stirred;
 
     compact(link);
     if (link->in_count == PROMP_ZLINK_BATCH)
@@ -190,7 +190,8 @@ static promp_err_t read_up(promp_zlink_t *link, bool *again)
         promp_zlink_lose(link, &why);
         return PROMP_ERR_CLOSED;
     }
-    promp_zlink_attend(link);
+    if (woken) /* nothing came: so the end has */
+        promp_zlink_attend(link);
     *again = link->stirred || link->flushed;
     return PROMP_OK;
 }

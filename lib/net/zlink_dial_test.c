@@ -87,7 +87,8 @@ static void test_nobody_listens(void **state)
 
 static void test_no_way(void **state)
 {
-    /* A host that drops what is sent to it (a full backlog does the same): BROKER_ABSENT when the time is over. */
+    /* A host that takes no more connections: when the time is over BROKER_ABSENT, or BROKER_SILENT where its system had
+     * answered before its backlog was full. */
     zrig_t *rig = *state;
     char address[64];
     int filler[200], listener = zrig_plain_listen(address);
@@ -99,7 +100,8 @@ static void test_no_way(void **state)
         filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         (void)connect(filler[i], (struct sockaddr *)&to, size);
     }
-    assert_int_equal(attempt(rig, address, &rig->known[0]), PROMP_ERR_BROKER_ABSENT);
+    promp_err_t err = attempt(rig, address, &rig->known[0]);
+    assert_true(err == PROMP_ERR_BROKER_ABSENT || err == PROMP_ERR_BROKER_SILENT);
     for (int i = 0; i < 200; i++)
         close(filler[i]);
     close(listener);
@@ -208,7 +210,8 @@ static void test_no_curve(void **state)
     zrig_t *rig = *state;
     char address[64];
     rig->other = other_socket(rig, ZMQ_ROUTER, NULL, address);
-    assert_int_equal(attempt(rig, address, &rig->known[0]), PROMP_ERR_NOT_CURVE);
+    for (int i = 0; i < 20; i++) /* who closes first is chance */
+        assert_int_equal(attempt(rig, address, &rig->known[0]), PROMP_ERR_NOT_CURVE);
 }
 
 static void test_wrong_server_key(void **state)
@@ -246,10 +249,13 @@ static void test_key_refused(void **state)
 
 static void test_undecided(void **state)
 {
-    /* ZAP says 300, which libzmq does not pass on: BROKER_SILENT, no hang. */
+    /* ZAP says 300, which libzmq does not pass on: it says nothing (BROKER_SILENT) or hangs up as for a wrong key. No hang, and
+     * nobody is let in. */
     zrig_t *rig = *state;
     rig->zap_status = "300";
-    assert_int_equal(attempt(rig, NULL, &rig->unknown), PROMP_ERR_BROKER_SILENT);
+    promp_err_t err = attempt(rig, NULL, &rig->unknown);
+    assert_true(err == PROMP_ERR_BROKER_SILENT || err == PROMP_ERR_BROKER_KEY);
+    assert_int_equal(rig->peers, 0);
 }
 
 static void test_destroy_at_any_time(void **state)

@@ -109,10 +109,11 @@ static promp_err_t judge(const uint8_t *theirs, size_t size)
 
 static promp_err_t converse(int fd)
 {
-    uint8_t ours[GREETING] = {0xFF, [9] = 0x7F, [AT_VERSION] = 3}, theirs[GREETING];
+    /* As far as the version: a peer with another mechanism would close on ours before it has told its own. */
+    static const uint8_t ours[AT_MECHANISM] = {0xFF, [9] = 0x7F, [AT_VERSION] = 3};
+    uint8_t theirs[GREETING];
     size_t size = 0;
 
-    memcpy(ours + AT_MECHANISM, "CURVE", 5);
     if (send(fd, ours, sizeof ours, MSG_NOSIGNAL) < 0)
         return PROMP_ERR_NOT_A_BROKER;
     while (size < sizeof theirs) {

@@ -12,13 +12,6 @@
 
 #include <cmocka.h>
 
-/* libzmq is not built for the thread sanitizer, which therefore does not see how its threads keep order. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:libzmq.so\n";
-}
-
 /* --- keys and who decides about them --- */
 
 void zrig_make_keys(zrig_keys_t *keys)

@@ -74,12 +74,13 @@ promp_err_t promp_zport_monitor_start(void *context, void *socket, promp_zport_m
                                       promp_error_t *error)
 {
     promp_zport_monitor_t *monitor = calloc(1, sizeof *monitor);
-    char name[64];
+    char name[80];
 
     *monitor_p = NULL;
     if (!monitor)
         return promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
-    snprintf(name, sizeof name, "inproc://promp.port.%p", (void *)monitor);
+    /* The name of one that was just closed may still be taken. */
+    snprintf(name, sizeof name, "inproc://promp.port.%p.%lld", (void *)monitor, (long long)promp_clock_us());
     monitor->pair = promp_zsocket_new(context, ZMQ_PAIR, error);
     if (!monitor->pair)
         goto err0;

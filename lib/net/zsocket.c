@@ -68,3 +68,12 @@ int promp_zsocket_fd(void *socket)
 
     return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
 }
+
+#ifdef __SANITIZE_THREAD__
+/* libzmq and libsodium are not built for the thread sanitizer, which therefore does not see how their threads keep order. */
+PROMP_EXPORT const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "called_from_lib:libzmq.so.5\ncalled_from_lib:libsodium.so.23\n";
+}
+#endif

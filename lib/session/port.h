@@ -18,6 +18,9 @@ typedef struct {
     int64_t (*tick)(void *core, int64_t now);
     /* Smallest lease of its sessions in ms, 0: it has none. */
     uint32_t (*lease)(void *core);
+    /* A direct way to the other end of one of its sessions is there, with so much room for data; or there is none any more, and
+     * the session goes on over the link. Not told again while nothing changes. NULL: the core has no sides. */
+    void (*side)(void *core, const promp_id_t *session, bool up, uint64_t room, int64_t now);
     /* A frame that may bring a descriptor (LEND); fd: the core's from now on, where it says mine; -1: none came. NULL: the
      * core wants none. */
     promp_err_t (*handed)(void *core, const promp_frame_t *frame, int fd, bool *mine, int64_t now);

@@ -17,7 +17,8 @@
  * what had been sent by then, the lane goes back. CONGESTED makes the lane go back too, after a pause that
  * doubles while no progress is seen.
  *
- * The manager's side of a session raises the epoch at every attach; frames of another epoch are dropped.
+ * The manager's side of a session raises the epoch at every attach; frames of an older epoch are dropped, but for DATA:
+ * at an offset there is only ever the same byte, whichever way it came.
  */
 #ifndef PROMP_SESSION_SESSION_H
 #define PROMP_SESSION_SESSION_H
@@ -105,7 +106,7 @@ void promp_session_path(promp_session_t *session, bool up, int64_t now);
 
 /* A frame of this session (ATTACH .. CONGESTED, by messages.def) came. from: mask of those who may speak
  * there; on a link to a node PROMP_WHO_NODE and the other end of the session. Other frame types:
- * MESSAGE_STATE. Frames of an older epoch, and what comes when it no longer can matter, are dropped: OK. A
+ * MESSAGE_STATE. Frames of an older epoch but DATA, and what comes when it no longer can matter, are dropped: OK. A
  * relay's NO_ROUTE and CONGESTED carry the epoch of the frame that they answer, or 0. MEMORY: the frame is as
  * if lost, it will come again. Any other error: the peer broke the protocol; the caller drops it or ends the
  * session. */

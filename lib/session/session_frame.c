@@ -102,6 +102,19 @@ static promp_err_t on_data(promp_session_t *session, const promp_frame_t *frame,
     return PROMP_OK;
 }
 
+/* On its way since before the last attach. At an offset there is only ever the same byte, so it is as good as what would
+ * be sent again, and the only copy when its sender has died. What it lacks is no news. */
+static promp_err_t on_late_data(promp_session_t *session, const promp_frame_t *frame, promp_who_t peer,
+                                int64_t now)
+{
+    promp_lane_in_t *in = &session->in[frame->lane];
+    bool gap;
+    promp_err_t error = promp_lane_in_data(in, frame->lane, peer, frame->offset, frame->body, &gap);
+    if (!error && !gap && session->ack_at == PROMP_NEVER)
+        session->ack_at = now + PROMP_TIME_ACK;
+    return error;
+}
+
 static promp_err_t on_ack(promp_session_t *session, const promp_msg_ack_t *ack, int64_t now)
 {
     position_t position = POSITION(ack);
@@ -178,6 +191,8 @@ static promp_err_t on_path(promp_session_t *session, const promp_frame_t *frame,
 {
     bool from_relay = frame->type == PROMP_TYPE_NO_ROUTE || frame->type == PROMP_TYPE_CONGESTED;
     bool any = from_relay && frame->epoch == 0; /* a relay that answers no certain frame */
+    if (frame->epoch < session->epoch && frame->type == PROMP_TYPE_DATA)
+        return on_late_data(session, frame, peer, now);
     if (frame->epoch < session->epoch && !any && !PROMP_MUTANT(5))
         return PROMP_OK;
     if (frame->epoch > session->epoch)

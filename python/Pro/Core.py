@@ -1,14 +1,22 @@
-"""Pro.Core: the small types that Pro.MP works with: values, times, wait objects."""
+"""Pro.Core: the types that Pro.MP works with: containers, values, times, wait objects."""
 
 import time as _time
 
-__all__ = ["KB_SIZE", "MB_SIZE", "GB_SIZE", "INVALID_STREAM_OFFSET", "NTVariantList", "NTStringList", "NTTime", "NTIWait",
-           "NTSimpleWait"]
+from ._container import (INVALID_STREAM_OFFSET, NTContainer, NTContainerMatch, createContainer,
+                         createContainerFromFile)
+from ._promp import ContainerError as NTContainerError
+
+__all__ = ["KB_SIZE", "MB_SIZE", "GB_SIZE", "INVALID_STREAM_OFFSET", "NTContainer", "NTContainerError", "NTContainerMatch",
+           "NTVariantList", "NTStringList", "NTTime", "NTIWait", "NTSimpleWait", "createContainer",
+           "createContainerFromFile"]
 
 KB_SIZE = 1024
 MB_SIZE = 1024 * KB_SIZE
 GB_SIZE = 1024 * MB_SIZE
-INVALID_STREAM_OFFSET = 2**64 - 1
+
+for _thing in (NTContainer, NTContainerMatch, createContainer, createContainerFromFile):  # where users find them
+    _thing.__module__ = __name__
+del _thing
 
 
 class NTVariantList(list):

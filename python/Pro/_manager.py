@@ -1,4 +1,5 @@
-"""ProManager: starts workers and looks after them; its calls about tasks and messages are in _manager_tasks."""
+"""ProManager: starts workers and looks after them; its calls about tasks, messages and containers
+are in _manager_tasks and _manager_share."""
 
 import atexit as _atexit
 import os as _os
@@ -6,6 +7,7 @@ import weakref as _weakref
 
 from . import _find, _place, _process, _promp
 from ._errors import ProWorkerExit
+from ._manager_share import Containers
 from ._manager_tasks import Messages, Tasks
 from ._promp import ProMPError
 from ._wait import Mirror, ProManagerWait
@@ -35,12 +37,12 @@ def _refuse_broker(broker, config):
             raise _promp.error(_promp.ERR_NO_BROKER, "%s is %r" % (name, value))
 
 
-class ProManager(Tasks, Messages):
+class ProManager(Tasks, Messages, Containers):
     """A manager: starts workers, each a process, and gives them tasks.
 
     It uses this user's local node, which is started where none runs; in a worker, the node that the worker runs on. It must
     be used from the thread that created it. Dropping the last reference, leaving a `with` block and the end of the
-    interpreter stop its workers.
+    interpreter stop its workers. A task, message or abort for an id that is no living worker's is dropped without an error.
     Parameters: broker, config - name a broker (ours, beyond the reference); this version has none and refuses.
     Raises: ProMPError with attributes number and name (12xx of docs/errors.md), TypeError.
     Reference: class ProManager.
@@ -182,7 +184,9 @@ class ProManager(Tasks, Messages):
     def setOptions(self, options: int) -> None:
         """Sets the options of workers that are started from now on.
 
-        Parameters: options - ProMPOpt_RedirectOutput, ProMPOpt_AtomicOutput (implies the other), or 0.
+        Parameters: options - ProMPOpt_RedirectOutput: what they print is written here by processMessages(); without
+        it only the last of it is kept, for workerExit(). ProMPOpt_AtomicOutput: the same, each write as a line of
+        its own. 0: neither.
         Raises: TypeError, ValueError.
         Reference: ProManager.setOptions.
         """

@@ -2,7 +2,7 @@
 
 from ._message import ProMPMessage, checked
 from ._wait import WorkerWait
-from .Core import NTIWait
+from .Core import NTContainer, NTIWait
 
 
 def _int(name, value):
@@ -152,6 +152,20 @@ class ProWorker:
         Reference: ProWorker.waitForMessage.
         """
         return self._core.wait_message(timeout)
+
+    def getSharedContainer(self, name: str) -> NTContainer:
+        """Returns a container that the manager shares. Its bytes cannot be changed.
+
+        It can be read from any thread, in later tasks, too, and after the manager has ended the sharing. Getting it costs a
+        question to the manager, its bytes travel when they are read, or not at all where they can be mapped.
+        Parameters: name - as in ProManager.shareContainer().
+        Returns: an invalid container on failure; its attribute `error` tells why.
+        Raises: TypeError, ValueError for a text that is no name, MemoryError; RuntimeError in a forked process.
+        Reference: ProWorker.getSharedContainer.
+        """
+        container = NTContainer()
+        self._core.container(container, name)
+        return container
 
     def waitObject(self) -> NTIWait:
         """Returns the wait object of this worker; its calls have no effect when the manager mirrors none.

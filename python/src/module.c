@@ -1,6 +1,7 @@
 /* Pro._promp: libpromp for Python. Pro.MP is the interface; what is here is not meant for users. */
 #include <string.h>
 
+#include "pycontainer.h"
 #include "pyvalue.h"
 #include "pyworker.h"
 #include "state.h"
@@ -49,11 +50,9 @@ static PyObject *error(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef functions[] = {
-    {"error", error, METH_VARARGS, NULL},
-    {"worker_open", worker_open, METH_NOARGS, NULL},
-    {"encode", encode, METH_O, NULL},
-    {"decode", decode, METH_VARARGS, NULL},
-    {NULL, NULL, 0, NULL},
+    {"serve", promp_pycontainer_serve, METH_O, NULL}, {"error", error, METH_VARARGS, NULL},
+    {"worker_open", worker_open, METH_NOARGS, NULL},  {"encode", encode, METH_O, NULL},
+    {"decode", decode, METH_VARARGS, NULL},           {NULL, NULL, 0, NULL},
 };
 
 static int add_number(PyObject *module, const char *name, unsigned long long value)
@@ -77,7 +76,9 @@ static int add_numbers(PyObject *module)
         {"TASK_FUNCTION", PROMP_TASK_FUNCTION},   {"TASK_TEST", PROMP_TASK_TEST},
         {"TASK_TEST_BOX", PROMP_TASK_TEST_BOX},   {"ERR_NOT_FOUND", PROMP_ERR_NOT_FOUND},
         {"ERR_NO_BROKER", PROMP_ERR_NO_BROKER},   {"ERR_NO_PLACE", PROMP_ERR_NO_PLACE},
-        {"TASK_NATIVE", PROMP_TASK_NATIVE},
+        {"TASK_NATIVE", PROMP_TASK_NATIVE},       {"CONTAINER_NOWHERE", PROMP_CONTAINER_NOWHERE},
+        {"ADVISE_NORMAL", PROMP_ADVISE_NORMAL},   {"ADVISE_SEQUENTIAL", PROMP_ADVISE_SEQUENTIAL},
+        {"ADVISE_RANDOM", PROMP_ADVISE_RANDOM},   {"ADVISE_SOON", PROMP_ADVISE_SOON},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (add_number(module, numbers[i].name, numbers[i].value) < 0)
@@ -102,7 +103,7 @@ static int exec_module(PyObject *module)
         return -1;
     if (promp_manager_type_add(module, state) < 0 || promp_worker_type_add(module, state) < 0)
         return -1;
-    if (promp_output_types_add(module, state) < 0 ||
+    if (promp_output_types_add(module, state) < 0 || promp_container_type_add(module, state) < 0 ||
         PyModule_AddStringConstant(module, "VERSION", promp_version()) < 0)
         return -1;
     return promp_task_type_add(module, state);
@@ -117,6 +118,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->task);
     Py_VISIT(state->output);
     Py_VISIT(state->buffer);
+    Py_VISIT(state->container);
+    Py_VISIT(state->container_error);
     Py_VISIT(state->to_bytes);
     Py_VISIT(state->from_bytes);
     Py_VISIT(state->bit_length);
@@ -133,6 +136,8 @@ static int clear(PyObject *module)
     Py_CLEAR(state->task);
     Py_CLEAR(state->output);
     Py_CLEAR(state->buffer);
+    Py_CLEAR(state->container);
+    Py_CLEAR(state->container_error);
     Py_CLEAR(state->to_bytes);
     Py_CLEAR(state->from_bytes);
     Py_CLEAR(state->bit_length);
@@ -150,6 +155,19 @@ static struct PyModuleDef definition = {
     .m_size = sizeof(promp_state_t), .m_methods = functions, .m_slots = slots,
     .m_traverse = traverse,          .m_clear = clear,
 };
+
+/* A derived type knows no module; that a base's is ours has to be looked at, since others may be in between. */
+promp_state_t *promp_state_of_base(PyTypeObject *type)
+{
+    for (; type; type = PyType_GetSlot(type, Py_tp_base)) {
+        PyObject *module = PyType_GetModule(type);
+        if (module && PyModule_GetDef(module) == &definition)
+            return PyModule_GetState(module);
+        PyErr_Clear();
+    }
+    PyErr_SetString(PyExc_TypeError, "not a type of Pro._promp");
+    return NULL;
+}
 
 PyMODINIT_FUNC PyInit__promp(void);
 PyMODINIT_FUNC PyInit__promp(void)

@@ -1,6 +1,8 @@
 /* Pro._promp.Manager: its life, and the call-backs that end in Python. */
 #include "pymanager.h"
 
+#include "pycontainer.h"
+
 #include <string.h>
 
 /* --- call-backs of libpromp: they run in the calling thread; the GIL may or may not be held --- */
@@ -15,6 +17,8 @@ void promp_pymanager_keep(promp_pymanager_t *self)
 
 PyObject *promp_pymanager_done(promp_pymanager_t *self)
 {
+    if (promp_state_interrupted(self->state) < 0)
+        return NULL;
     if (!self->pending[0])
         Py_RETURN_NONE;
     PyErr_Restore(self->pending[0], self->pending[1], self->pending[2]);
@@ -60,6 +64,8 @@ promp_manager_t *promp_pymanager_get(promp_pymanager_t *self)
 
 PyObject *promp_pymanager_raise(promp_pymanager_t *self, promp_err_t error)
 {
+    if (promp_state_interrupted(self->state) < 0)
+        return NULL;
     const promp_error_t *last = self->manager ? promp_manager_error(self->manager) : NULL;
     return promp_state_raise(self->state, error, last && last->code == error ? last->text : NULL);
 }
@@ -196,8 +202,13 @@ PyObject *promp_pymanager_process(promp_pymanager_t *self, PyObject *args)
     promp_manager_t *manager = promp_pymanager_get(self);
     if (!manager)
         return NULL;
+    promp_pycontainer_reap(self->state);
+    promp_err_t error;
     self->inside++;
-    promp_err_t error = promp_manager_process(manager);
+    /* An object's read waits for its turn, and who has it may wait for the GIL. */
+    Py_BEGIN_ALLOW_THREADS
+    error = promp_manager_process(manager);
+    Py_END_ALLOW_THREADS
     self->inside--;
     if (error && !self->pending[0])
         return promp_pymanager_raise(self, error);
@@ -243,6 +254,9 @@ static PyMethodDef methods[] = {
     ROW(worker_pid, METH_VARARGS),
     ROW(last_error, METH_NOARGS),
     ROW(check, METH_NOARGS),
+    ROW(share, METH_VARARGS),
+    ROW(unshare, METH_VARARGS),
+    ROW(shares, METH_VARARGS),
 #undef ROW
     {NULL, NULL, 0, NULL},
 };

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pycontainer.h"
 #include "pyvalue.h"
 
 /* How long the end waits for calls of other threads, ms. */
@@ -281,14 +282,28 @@ static PyMethodDef methods[] = {
     {                                                                                                        \
 #name, (PyCFunction)worker_##name, flags, NULL                                                       \
     }
-    ROW(next, METH_NOARGS),        ROW(interrupted, METH_NOARGS),   ROW(close, METH_NOARGS),
-    ROW(print, METH_VARARGS),      ROW(send, METH_VARARGS),         ROW(receive, METH_NOARGS),
-    ROW(has_message, METH_NOARGS), ROW(wait_message, METH_VARARGS), ROW(id, METH_NOARGS),
-    ROW(level, METH_NOARGS),       ROW(options, METH_NOARGS),       ROW(timeout, METH_NOARGS),
-    ROW(is_busy, METH_NOARGS),     ROW(stopped, METH_NOARGS),       ROW(aborted, METH_NOARGS),
-    ROW(address, METH_NOARGS),     ROW(extra, METH_NOARGS),         ROW(progress, METH_VARARGS),
-    ROW(text, METH_VARARGS),       ROW(output, METH_VARARGS),
+    ROW(next, METH_NOARGS),
+    ROW(interrupted, METH_NOARGS),
+    ROW(close, METH_NOARGS),
+    ROW(print, METH_VARARGS),
+    ROW(send, METH_VARARGS),
+    ROW(receive, METH_NOARGS),
+    ROW(has_message, METH_NOARGS),
+    ROW(wait_message, METH_VARARGS),
+    ROW(id, METH_NOARGS),
+    ROW(level, METH_NOARGS),
+    ROW(options, METH_NOARGS),
+    ROW(timeout, METH_NOARGS),
+    ROW(is_busy, METH_NOARGS),
+    ROW(stopped, METH_NOARGS),
+    ROW(aborted, METH_NOARGS),
+    ROW(address, METH_NOARGS),
+    ROW(extra, METH_NOARGS),
+    ROW(progress, METH_VARARGS),
+    ROW(text, METH_VARARGS),
+    ROW(output, METH_VARARGS),
 #undef ROW
+    {"container", promp_pyworker_container, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -35,7 +35,12 @@ PyObject *promp_state_text(const char *text)
 
 PyObject *promp_state_error(promp_state_t *state, int number, const char *name, PyObject *text)
 {
-    PyObject *exception = text ? PyObject_CallFunctionObjArgs(state->error, text, NULL) : NULL;
+    return promp_state_exception(state->error, number, name, text);
+}
+
+PyObject *promp_state_exception(PyObject *type, int number, const char *name, PyObject *text)
+{
+    PyObject *exception = text ? PyObject_CallFunctionObjArgs(type, text, NULL) : NULL;
     PyObject *value = PyLong_FromLong(number), *label = PyUnicode_FromString(name);
     if (!exception || !value || !label || PyObject_SetAttrString(exception, "number", value) < 0 ||
         PyObject_SetAttrString(exception, "name", label) < 0)
@@ -69,6 +74,25 @@ promp_state_t *promp_state_of(PyObject *object)
     return PyType_GetModuleState(Py_TYPE(object));
 }
 
+void promp_state_interrupt(promp_state_t *state)
+{
+    if (state->interrupt[0]) { /* of another thread, which has not got to it */
+        PyErr_WriteUnraisable(NULL);
+        return;
+    }
+    PyErr_Fetch(&state->interrupt[0], &state->interrupt[1], &state->interrupt[2]);
+    state->interrupted = pthread_self();
+}
+
+int promp_state_interrupted(promp_state_t *state)
+{
+    if (!state->interrupt[0] || !pthread_equal(state->interrupted, pthread_self()))
+        return 0;
+    PyErr_Restore(state->interrupt[0], state->interrupt[1], state->interrupt[2]);
+    memset(state->interrupt, 0, sizeof state->interrupt);
+    return -1;
+}
+
 static PyObject *as_int(PyObject *object, const char *what)
 {
     if (PyIndex_Check(object))
@@ -78,6 +102,27 @@ static PyObject *as_int(PyObject *object, const char *what)
         PyErr_Format(PyExc_TypeError, "%s is an int, not '%U'", what, name);
     Py_XDECREF(name);
     return NULL;
+}
+
+int promp_state_u64(PyObject *object, void *value)
+{
+    PyObject *number = as_int(object, "an offset or a size");
+    if (!number)
+        return 0;
+    int overflow;
+    long long small = PyLong_AsLongLongAndOverflow(number, &overflow);
+    unsigned long long wide = (unsigned long long)small;
+    if (overflow > 0) {
+        wide = PyLong_AsUnsignedLongLong(number);
+        PyErr_Clear(); /* too large: it is ULLONG_MAX then, which lies beyond everything */
+    }
+    Py_DECREF(number);
+    if (overflow < 0 || (!overflow && small < 0)) {
+        PyErr_SetString(PyExc_ValueError, "an offset or a size is negative");
+        return 0;
+    }
+    *(uint64_t *)value = wide;
+    return 1;
 }
 
 int promp_state_worker_id(PyObject *object, void *id)

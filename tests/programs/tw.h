@@ -19,6 +19,7 @@ int task_exit(promp_task_t *task);
 int task_oom(promp_task_t *task);
 int task_words(promp_task_t *task);
 int task_family(promp_task_t *task);
+int task_shut(promp_task_t *task);
 
 /* tw_talk.c: output, messages, progress */
 int task_lines(promp_task_t *task);

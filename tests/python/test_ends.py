@@ -136,7 +136,7 @@ print("ok")
 
 def test_an_abort_that_nobody_enforces(run):
     """When the node does not end a worker that does not obey, abortOperation says so: TIMEOUT, one second after its time."""
-    assert run(FREEZE + """
+    assert run('import os\nos.environ["PROMP_PATH"] = "relay"\n' + FREEZE + """
 m.evalPythonCode(w, "while True: pass")
 while not m.isWorkerBusy(w): m.wait(50); m.processMessages()
 freeze()

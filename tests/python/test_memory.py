@@ -66,6 +66,48 @@ assert after[1] <= before[1] and after[0] - before[0] < 2**20 + managers * 200 a
 print("ok")
 """
 
+CONTAINERS = MEASURE + """
+m, (w,) = started(1)
+class Source:
+    size = 300000
+    def read(self, offset, size): return bytes(size)
+path = os.path.abspath(__file__)
+big = b"x" * 300000
+def one(i):
+    c = NTContainer(); c.setData(big if i % 5 == 0 else b"small")
+    f = createContainerFromFile(path); bad = createContainerFromFile("/no/such/file"); o = createContainer(Source(), "thread" if i % 20 == 0 else None)
+    for n, x in (("c", c), ("f", f), ("o", o)):
+        m.shareContainer(n, x); x.read(0, 1000); x.findFirst(b"none"); x[::3]; x.setRange(1, 2**40)
+        with x.open() as file: file.read(10)
+        try: bytes(memoryview(x))
+        except BufferError: pass
+    try: bad.read(0, 5)
+    except OSError: pass
+    m.evalPythonFunction(w, '''
+from Pro.MP import *
+def f():
+    for n in "c", "f", "o", "none":
+        c = proWorkerObject().getSharedContainer(n)
+        if c.isValid(): c.read(0, 70000); c.findFirst(b"none"); c.open().read(10)
+        else: str(c.error)
+''', "f", [])
+    loop(m)
+    assert not m.hasErrors()
+def worker_use():
+    m.evalPythonFunction(w, "import gc, os\\ndef f():\\n gc.collect(); return [int(open('/proc/self/statm').read().split()[1]) * 4096, len(os.listdir('/proc/self/fd'))]", "f", [], True)
+    loop(m); return m.takeResult(w)
+def settled():
+    while threading.active_count() > 1: time.sleep(0.01)
+for i in range(200): one(i)
+settled(); before, theirs = use(), worker_use()
+for i in range(calls): one(i)
+settled(); after, later = use(), worker_use()
+print("bytes per round: %.1f here, %.1f in a worker" % ((after[0] - before[0]) / calls, (later[0] - theirs[0]) / calls), file=sys.stderr)
+assert after[1] <= before[1] and later[1] <= theirs[1], (before, after, theirs, later)
+assert after[0] - before[0] < 2**20 + calls * 64 and later[0] - theirs[0] < 2**20 + calls * 64, (before, after, theirs, later)
+print("ok")
+"""
+
 pytestmark = pytest.mark.plain
 
 
@@ -77,6 +119,12 @@ def test_calls(run):
 def test_managers(run):
     """Aim: managers that come and go leave no memory, descriptor or thread."""
     assert run(MANAGERS, "0", "60", stderr=None, timeout=120) == "ok\n"
+
+
+@pytest.mark.parametrize("way", ["", "stream"], ids=["lent", "streamed"])
+def test_containers(run, way):
+    """Aim: containers that are made, shared, got, read and dropped leave no memory, descriptor or thread in manager and worker."""
+    assert run(CONTAINERS, "500", "0", stderr=None, timeout=120, env={"PROMP_SHARE": way}) == "ok\n"
 
 
 @pytest.mark.slow

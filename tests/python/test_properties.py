@@ -31,9 +31,9 @@ def same(a, b):
 
 @pytest.fixture
 def run_hypothesis(run):
-    def call(text, examples=EXAMPLES):
+    def call(text, examples=EXAMPLES, env=()):
         # Debian's hypothesis belongs to Debian's Python.
-        out = run(HYPOTHESIS + text, env={"PROMP_EXAMPLES": str(examples)}, timeout=250)
+        out = run(HYPOTHESIS + text, env={"PROMP_EXAMPLES": str(examples), **dict(env)}, timeout=250)
         if out == "no hypothesis\n":
             pytest.skip("hypothesis is not installed for " + PYTHON)
         assert out == "ok\n"

@@ -27,6 +27,7 @@ EXPECTED = {
     10: lambda out: re.fullmatch(r"(result: \d{1,4}\n){10}finished!\n", out),
     11: lambda out: out == "remote message\nfinished!\n",
     12: lambda out: out == "Hello, world!\n",
+    13: lambda out: re.fullmatch(r"local search \(ms\): \d+\nremote search \(ms\): \d+\n", out),
 }
 
 

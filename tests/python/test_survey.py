@@ -41,13 +41,11 @@ def spring(path):
     if name.startswith("raise"):
         raise KeyError(name)
 
-def look_all(names, signatures):
-    def work(path, tick):
-        spring(path)
-        return examine.look(path, signatures)
-    return examine._each(names, work)
-
-digest_all = examine.digest_all
+def look_all(files, signatures):
+    def work(file, name, hashed, tick):
+        spring(os.fsdecode(name))
+        return examine.look(file, signatures, hashed, tick)
+    return examine.each(files, work)
 """ % EXAMINE
 
 
@@ -131,22 +129,44 @@ def test_names(world, tmp_path):
 
 
 def test_bad_files(world, tree):
-    """Files and folders that cannot be read or went away are named with the reason, and the rest is done."""
+    """Files and folders that cannot be read, went away or change are named with the reason, and the rest is done."""
+    for i in range(500):  # more than are opened before the first one is looked at
+        (tree / "a" / f"{i}").touch()
+    (tree / "a" / "0").write_text("the first one")
+    (tree / "shrinks").write_bytes(bytes(200000))
+    (tree / "zz").mkdir()
+    for name in ("goes", "turns"):
+        (tree / "zz" / name).write_text("one of the last " + name)
     script = tree.parent / "s.py"
     script.write_text(TRAPS.replace("def spring(path):", """
 def spring(path):
-    if path.endswith("/script"): os.unlink(path)
-    if path.endswith("/text"): os.unlink(path); os.mkfifo(path)
+    if path.endswith("/a/0"):
+        last = os.path.dirname(os.path.dirname(path)) + "/zz/"
+        os.unlink(last + "goes"); os.unlink(last + "turns"); os.mkfifo(last + "turns")
+    if path.endswith("/shrinks"): os.truncate(path, 100)
 """))
     if os.geteuid():
         (tree / "empty").chmod(0)
         (tree / "none").chmod(0)
-    found = report(world, tree, "--script", script)
+    found = report(world, tree, "--script", script, "--workers", "1")
     causes = {os.path.relpath(row["path"], tree): row["cause"] for row in found["failures"]}
-    want = {"script": "No such file or directory", "text": "no regular file any more"}
+    want = {"zz/goes": "No such file or directory", "zz/turns": "not a regular file", "shrinks": "was changed since"}
     if os.geteuid():
         want |= {"empty": "Permission denied", "none": "Permission denied"}
-    assert causes == want and found["files"] == 8 - len(want) + (1 if os.geteuid() else 0)
+    assert causes.keys() == want.keys() and all(text in causes[name] for name, text in want.items()), causes
+    assert found["files"] == 511 - len(want) + (1 if os.geteuid() else 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change its root")
+def test_workers_open_nothing(world, tree):
+    """The workers see no file of the survey, small or large, and the report is whole."""
+    (tree / "large").write_bytes(b"\x7fELF" + bytes(3000000))
+    (tree / "same").write_bytes(b"\x7fELF" + bytes(3000000))
+    script = tree.parent / "s.py"
+    script.write_text(TRAPS.replace("    def work(", "    os.chroot(%r)\n    def work(" % str(tree / "none")))
+    found, plain = report(world, tree, "--script", script), report(world, tree)
+    assert found | {"seconds": 0} == plain | {"seconds": 0} and found["files"] == 10 and found["failures"] == []
+    assert found["duplicates"]["wasted"] >= 3000004
 
 
 def test_deaths(world, tmp_path):

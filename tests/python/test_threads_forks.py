@@ -9,8 +9,9 @@ MANAGER = {
     "evalPythonFunction": "w, 'def f(): pass', 'f', NTVariantList()", "executePythonScript": "w, script",
     "executePythonFunction": "w, script, 'f', NTVariantList()", "fileno": "", "getManagerTimeout": "", "getMessage": "w",
     "getOptions": "", "getWorkerFromIncomingMessage": "ProMPMessage(1)", "hasErrors": "", "hasMessage": "w", "hasResults": "",
-    "isBusy": "", "isWorkerAlive": "w", "isWorkerBusy": "w", "isWorkerReady": "w", "lastError": "", "processMessages": "",
-    "sendMessage": "w, ProMPMessage(1)", "setManagerTimeout": "5000", "setOptions": "1", "startWorker": "", "startWorkers": "1",
+    "hasSharedContainer": "'n'", "isBusy": "", "isWorkerAlive": "w", "isWorkerBusy": "w", "isWorkerReady": "w", "lastError": "",
+    "processMessages": "", "sendMessage": "w, ProMPMessage(1)", "setManagerTimeout": "5000", "setOptions": "1",
+    "shareContainer": "'n', box", "unshareContainer": "'n'", "startWorker": "", "startWorkers": "1",
     "stopAllWorkers": "", "stopWorker": "w", "takeError": "w", "takeResult": "w", "testMessage": "w", "testMessageBox": "w",
     "wait": "0", "waitForMessage": "w, 0", "workerExit": "w", "workersAlive": "", "workersBusy": "", "__enter__": "",
     "__exit__": "None, None, None",
@@ -26,6 +27,9 @@ WRONG = {
     "executePythonScript": ["w, 1.5", "w, None", "w, []"], "executePythonFunction": ["w, None, 'f', []", "w, script, 1, []"],
     "getMessage": ["'x'", "None", "1.0"], "getWorkerFromIncomingMessage": ["None", "1"], "hasMessage": ["'x'"],
     "isWorkerAlive": ["'x'", "None"], "isWorkerBusy": ["b'x'"], "isWorkerReady": ["[]"],
+    "hasSharedContainer": ["1", "None", "b'x'", "'\\ud800'", "'a\\0b'", ""], "unshareContainer": ["1", "b'x'", "'\\ud800'", ""],
+    "shareContainer": ["'n'", "'n', None", "'n', b'bytes'", "1, box", "b'n', box", "None, box", "'', box", "'\\ud800', box", "'a\\0b', box",
+                       "'n', NTContainer()"],
     "sendMessage": ["w, None", "w, 'text'", "'w', ProMPMessage(1)"], "setManagerTimeout": ["'x'", "None", "1.5"],
     "setOptions": ["'x'", "-1", "2**40", "None"], "startWorker": ["1", "label={}", "labels=1", "labels=None", "cpus='x'", "cpus=-1", "memory=1.5",
                                                    "gpus='x'", "node=1", "env=1", "env={1: 2}", "env={'a=b': 'c'}", "env={'A': 1}", "env={'': 'x'}",
@@ -40,6 +44,7 @@ CALLS = LOOP + """
 import tempfile
 script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "remote.py")
 open(script, "w").write("def f(): pass\\n")
+box = NTContainer(); box.setData(b"data")
 deep = []
 for i in range(100): deep = [deep]
 def attempt(call, kinds=RuntimeError):

@@ -80,6 +80,7 @@ void pipe_send(pipe_t *pipe, int from, packet_t packet);
 uint64_t pipe_room(const pipe_t *pipe, int from);
 /* The next frame for this end that has arrived; the caller frees it by packet_free. NULL: none. */
 packet_t *pipe_receive(pipe_t *pipe, int to);
+void pipe_hurry(pipe_t *pipe, int to); /* all that is on its way has arrived */
 /* True once, when the other end is closed and everything before was received. */
 bool pipe_ended(pipe_t *pipe, int to);
 void pipe_close(pipe_t *pipe, int end);
@@ -112,6 +113,14 @@ typedef struct {
 } agent_t;
 
 #define HUB_PORTS 4
+#define HUB_SIDES 32
+typedef struct {
+    promp_id_t session;
+    pipe_t *pipe;
+    int end; /* ours: 0 the manager's, 1 the worker's */
+    promp_port_t port;
+} side_t;
+
 typedef struct {
     proc_t *proc;
     bool worker;
@@ -119,6 +128,8 @@ typedef struct {
     enum { HUB_DOWN, HUB_HELLO, HUB_UP, HUB_LOST } state;
     promp_port_t ports[HUB_PORTS];
     size_t count;
+    side_t side[HUB_SIDES];
+    size_t sides;
     bool known;
     promp_id_t node, session;
     uint32_t lease, lease_most;
@@ -133,6 +144,15 @@ void hub_read(hub_t *hub);
 /* Sends and ticks; returns when it wants its next turn. */
 int64_t hub_settle(hub_t *hub);
 void hub_close(hub_t *hub);
+
+/* world_side.c */
+side_t *side_find(hub_t *hub, const promp_id_t *session);
+void side_add(hub_t *hub, promp_port_t port, const promp_id_t *session, pipe_t *pipe, int end);
+void side_drain(hub_t *hub, const promp_id_t *session); /* its other end is dead */
+void side_lent(hub_t *hub, const promp_frame_t *frame, packet_t *packet);
+void sides_make(hub_t *hub);
+void sides_read(hub_t *hub);
+void sides_end(hub_t *hub, void *core); /* of a core; NULL: all, after what has come */
 
 /* A user with a manager core, in a manager's process or in a worker's. */
 typedef struct user {

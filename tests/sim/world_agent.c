@@ -39,6 +39,18 @@ static sim_frame_t *frame_again(const promp_frame_t *frame, bool urgent)
     return copy;
 }
 
+/* A descriptor goes along, or is lost where it cannot leave at once. */
+static void forward(agent_t *agent, world_t *world, const promp_agent_effect_t *e)
+{
+    packet_t packet = {.frame = frame_again(e->frame, e->urgent), .tag = e->urgent ? 0 : e->tag};
+    if (e->frame->fds && (world->good || !sim_chance(world->sim, 100))) {
+        packet.carried = agent->event->carried;
+        agent->event->carried = NULL;
+    }
+    packet.frame->bytes[6] = packet.carried != NULL;
+    send(world, agent->links[e->link], packet);
+}
+
 static void to_keeper(proc_t *proc, const promp_agent_effect_t *e)
 {
     agent_t *agent = proc->body;
@@ -76,8 +88,7 @@ static void do_effect(proc_t *proc, const promp_agent_effect_t *e)
         send(world, agent->links[e->link], (packet_t){.frame = sim_frame_of(sim, e->out)});
         break;
     case PROMP_AGENT_FORWARD:
-        send(world, agent->links[e->link],
-             (packet_t){.frame = frame_again(e->frame, e->urgent), .tag = e->urgent ? 0 : e->tag});
+        forward(agent, world, e);
         break;
     case PROMP_AGENT_CLOSE:
         if (agent->links[e->link])
@@ -163,6 +174,7 @@ static void read_link(proc_t *proc, uint32_t number)
     while (!proc->dead && agent->links[number] && (packet = pipe_receive(agent->links[number], 0))) {
         promp_frame_t frame = sim_frame_read(sim, packet->frame);
         sim_trace_frame(sim, "   agent <-", &frame);
+        agent->event = packet;
         promp_agent_core_frame(agent->core, number, &frame, sim->now);
         do_effects(proc);
         packet_free(proc->world, packet);

@@ -60,6 +60,7 @@ static void lose(hub_t *hub)
     hub_close(hub);
     if (hub->state == HUB_LOST)
         return;
+    sides_end(hub, NULL);
     hub->state = HUB_LOST;
     hub->dial_at = PROMP_NEVER;
     sim_trace(sim_of(hub), "%s: the node is gone", hub->proc->name);
@@ -77,6 +78,7 @@ static void drop(hub_t *hub)
 {
     bool was_up = hub->state == HUB_UP;
     hub_close(hub);
+    sides_end(hub, NULL);
     hub->state = HUB_DOWN;
     if (was_up)
         tell_path(hub, false, false);
@@ -160,7 +162,7 @@ static void answer_unknown(hub_t *hub, const promp_frame_t *frame)
     }
 }
 
-static void on_frame(hub_t *hub, const promp_frame_t *frame)
+static void on_frame(hub_t *hub, const promp_frame_t *frame, packet_t *packet)
 {
     sim_t *sim = sim_of(hub);
     hub->last_heard = sim->now;
@@ -174,6 +176,12 @@ static void on_frame(hub_t *hub, const promp_frame_t *frame)
             refused(hub, frame);
         return;
     }
+    if (frame->type == PROMP_TYPE_LEND) {
+        side_lent(hub, frame, packet);
+        return;
+    }
+    if (frame->type == PROMP_TYPE_GONE)
+        side_drain(hub, &frame->session);
     for (size_t i = 0; i < hub->count; i++) {
         bool mine = false;
         promp_err_t error = hub->ports[i].ops->frame(hub->ports[i].core, frame, &mine, sim->now);
@@ -193,13 +201,14 @@ void hub_read(hub_t *hub)
            (packet = pipe_receive(hub->pipe, 1))) {
         promp_frame_t frame = sim_frame_read(sim_of(hub), packet->frame);
         sim_trace_frame(sim_of(hub), hub->proc->name, &frame);
-        on_frame(hub, &frame);
+        on_frame(hub, &frame, packet);
         packet_free(hub->proc->world, packet);
         if (hub->proc->dead)
             return;
     }
     if (hub->pipe && pipe_ended(hub->pipe, 1))
         drop(hub);
+    sides_read(hub);
 }
 
 void hub_attach(hub_t *hub, promp_port_t port)
@@ -214,12 +223,29 @@ void hub_attach(hub_t *hub, promp_port_t port)
 
 void hub_detach(hub_t *hub, void *core)
 {
+    sides_end(hub, core);
     for (size_t i = 0; i < hub->count; i++)
         if (hub->ports[i].core == core)
             hub->ports[i] = hub->ports[--hub->count];
 }
 
 /* --- what goes, and time --- */
+
+static void send_one(hub_t *hub, const promp_out_t *out)
+{
+    sim_t *sim = sim_of(hub);
+    bool session = promp_message_row(out->frame.type)->on == PROMP_ON_SESSION;
+    side_t *side = session ? side_find(hub, &out->frame.session) : NULL;
+    const packet_t packet = {.frame = sim_frame_of(sim, out)};
+    if (side) {
+        pipe_send(side->pipe, side->end, packet);
+        side->port.ops->side(side->port.core, &side->session, true, pipe_room(side->pipe, side->end),
+                             sim->now);
+    } else {
+        pipe_send(hub->pipe, 1, packet);
+        hub->last_sent = sim->now;
+    }
+}
 
 static void send_all(hub_t *hub)
 {
@@ -234,8 +260,7 @@ static void send_all(hub_t *hub)
                 continue;
             some = true;
             sim_check(sim, ++frames < 20000);
-            pipe_send(hub->pipe, 1, (packet_t){.frame = sim_frame_of(sim, &out)});
-            hub->last_sent = sim->now;
+            send_one(hub, &out);
         }
     }
 }
@@ -292,6 +317,7 @@ int64_t hub_settle(hub_t *hub)
     sim_t *sim = sim_of(hub);
     int64_t next = sim->now;
     for (int rounds = 0; next <= sim->now; rounds++) {
+        sides_make(hub);
         send_all(hub);
         next = tick_all(hub);
         times(hub);

@@ -111,6 +111,14 @@ packet_t *pipe_receive(pipe_t *pipe, int to)
     return NULL;
 }
 
+void pipe_hurry(pipe_t *pipe, int to)
+{
+    packets_t *both[] = {&pipe->end[to].urgent, &pipe->end[to].data};
+    for (size_t i = 0; i < 2; i++)
+        for (packet_t *packet = both[i]->first; packet; packet = packet->next)
+            packet->at = pipe->world->sim->now;
+}
+
 bool pipe_ended(pipe_t *pipe, int to)
 {
     pipe_end_t *end = &pipe->end[to];
