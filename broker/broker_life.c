@@ -192,7 +192,7 @@ promp_err_t promp_broker_life_from_node(promp_broker_core_t *core, promp_broker_
     if (promp_id_is_none(&frame->session))
         return PROMP_ERR_MESSAGE_FIELD;
     if (m.type == PROMP_TYPE_HELD)
-        return promp_broker_node_held(core, peer->node, &frame->session, &m.held);
+        return promp_broker_held(core, peer->node, &frame->session, &m.held);
     if (m.type == PROMP_TYPE_START)
         return peer->node->settled ? promp_broker_start_asked(core, peer, frame, &m.start)
                                    : PROMP_ERR_MESSAGE_STATE;

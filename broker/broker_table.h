@@ -228,14 +228,16 @@ void promp_broker_table_destroy(promp_broker_core_t *core);
 /* broker_node.c: what nodes say of themselves, and their loss */
 promp_err_t promp_broker_node_offer(promp_broker_core_t *core, promp_broker_peer_t *peer,
                                     const promp_msg_offer_t *offer);
-promp_err_t promp_broker_node_held(promp_broker_core_t *core, promp_broker_node_t *node, const promp_id_t *id,
-                                   const promp_msg_held_t *held);
 promp_err_t promp_broker_node_held_end(promp_broker_core_t *core, promp_broker_node_t *node);
 /* Its connection has ended. */
 void promp_broker_node_away(promp_broker_core_t *core, promp_broker_node_t *node);
 /* It will not come back: its sessions are lost. */
 void promp_broker_node_drop(promp_broker_core_t *core, promp_broker_node_t *node);
 void promp_broker_node_tick(promp_broker_core_t *core, promp_broker_node_t *node);
+
+/* broker_held.c */
+promp_err_t promp_broker_held(promp_broker_core_t *core, promp_broker_node_t *node, const promp_id_t *id,
+                              const promp_msg_held_t *held);
 
 /* broker_place.c */
 /* Some node, here or away for a moment, could serve it if it were empty; nodes that refused it do not count. */
