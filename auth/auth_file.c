@@ -14,6 +14,13 @@ static promp_err_t refuse(promp_error_t *error, const char *name)
     return promp_error_set(error, code, system == ENOENT ? 0 : system, "%s", name);
 }
 
+/* Of a folder that was to be made: that it is not there is no missing key. */
+static promp_err_t not_made(promp_error_t *error, const char *path)
+{
+    int system = errno;
+    return promp_error_set(error, promp_error_from_errno(system), system, "cannot make %s", path);
+}
+
 static bool is_ours(const struct stat *s)
 {
     return (s->st_uid == geteuid() || s->st_uid == 0) && !(s->st_mode & (S_IWGRP | S_IWOTH));
@@ -30,35 +37,41 @@ static promp_err_t check_folder(int fd, const char *path, promp_error_t *error)
 promp_err_t promp_auth_folder_open_at(int folder, const char *name, bool make, int *fd, promp_error_t *error)
 {
     if (make && mkdirat(folder, name, 0700) < 0 && errno != EEXIST)
-        return refuse(error, name);
+        return not_made(error, name);
     *fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0)
-        return refuse(error, name);
+        return make ? not_made(error, name) : refuse(error, name);
     promp_err_t code = check_folder(*fd, name, error);
     if (code)
         close(*fd);
     return code;
 }
 
-/* Makes the folders on the way to path; what exists stays as it is. */
-static void make_parents(const char *path)
+/* Makes the folders on the way to path; what exists stays as it is, also where mkdir says no before it looks. */
+static promp_err_t make_parents(const char *path, promp_error_t *error)
 {
     char part[PROMP_LIMIT_PATH + 1];
     snprintf(part, sizeof part, "%s", path);
     for (char *slash = part + 1; (slash = strchr(slash, '/')); slash++) {
         *slash = '\0';
-        mkdir(part, 0700);
+        if (mkdir(part, 0700) < 0 && errno != EEXIST) {
+            int system = errno;
+            if (access(part, F_OK) < 0) {
+                errno = system;
+                return not_made(error, part);
+            }
+        }
         *slash = '/';
     }
+    return PROMP_OK;
 }
 
 promp_err_t promp_auth_folder_open(const char *path, bool make, int *fd, promp_error_t *error)
 {
     if (!*path || strlen(path) > PROMP_LIMIT_PATH)
         return promp_error_set(error, PROMP_ERR_ARGUMENT, 0, "the path of a folder");
-    if (make)
-        make_parents(path);
-    return promp_auth_folder_open_at(AT_FDCWD, path, make, fd, error);
+    promp_err_t code = make ? make_parents(path, error) : PROMP_OK;
+    return code ? code : promp_auth_folder_open_at(AT_FDCWD, path, make, fd, error);
 }
 
 /* O_NONBLOCK: a pipe put in the file's place must not keep us. */

@@ -11,7 +11,8 @@
 promp_err_t promp_auth_folder_path(const char *given, char *path, promp_error_t *error);
 
 /* Opens a folder (close-on-exec, caller closes *fd). make: creates what is missing, parents too, with mode 0700.
- * KEY_FOLDER: it belongs neither to us nor to root, or others may write there; KEY_MISSING: there is none. */
+ * KEY_FOLDER: it belongs neither to us nor to root, or others may write there; KEY_MISSING: there is none;
+ * with make instead SYSTEM, DISK_FULL: it cannot be made. */
 promp_err_t promp_auth_folder_open(const char *path, bool make, int *fd, promp_error_t *error);
 
 /* As promp_auth_folder_open, for a folder inside another. */

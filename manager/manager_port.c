@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,9 +40,15 @@ int promp_manager_fd(promp_manager_t *manager)
     return manager->fd;
 }
 
-/* --- the port --- */
-
 /* --- direct ways --- */
+
+/* Workers may be thousands: the other half of the descriptors is left to the rest of the process. */
+static bool affordable(int fd)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+           (rlim_t)fd < limit.rlim_cur / 2;
+}
 
 /* One end to the worker, through the node; the other is ours. Where the first gets lost the second ends, and the session
  * stays on the link. */
@@ -51,7 +58,7 @@ static void make_side(promp_manager_t *manager, const promp_id_t *session)
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return;
-    if (promp_hub_hand(manager->hub, session, &lend, ends[1]))
+    if (!affordable(ends[0]) || promp_hub_hand(manager->hub, session, &lend, ends[1]))
         close(ends[0]);
     else
         (void)promp_hub_side_add(manager->hub, manager, session, ends[0]);
@@ -64,6 +71,8 @@ static void make_sides(promp_manager_t *manager)
     while (!manager->relayed && promp_manager_core_side_wanted(manager->core, &session))
         make_side(manager, &session);
 }
+
+/* --- the port --- */
 
 static void port_side(void *self, const promp_id_t *session, bool up, uint64_t room, int64_t now)
 {

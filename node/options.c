@@ -59,9 +59,22 @@ static bool say(int *code, int value, const char *format, const char *what)
     return false;
 }
 
-static bool wrong(int *code, const char *what)
+/* what: the argument that is wrong, or NULL. */
+static bool wrong(int *code, const char *what, const char *why)
 {
-    return say(code, PROMP_OPTIONS_USAGE, "promp-node: %s; try promp-node --help\n", what);
+    fprintf(stderr, "promp-node: %s%s%s; try promp-node --help\n", what ? what : "", what ? ": " : "", why);
+    *code = PROMP_OPTIONS_USAGE;
+    return false;
+}
+
+/* After getopt_long has said '?': a short option may stand among others, so it has no argument of its own. */
+static bool unknown(int *code, const char *argument)
+{
+    const char text[] = {'-', (char)optopt, '\0'};
+
+    if (optopt >= LOCAL)
+        return wrong(code, argument, "this option takes no value");
+    return wrong(code, optopt ? text : argument, "there is no such option");
 }
 
 /* Milliseconds up to a day. */
@@ -81,9 +94,9 @@ bool promp_options_read(int argc, char *argv[], promp_options_t *options, int *c
 
     *options = (promp_options_t){.idle = PROMP_TIME_NODE_IDLE, .level = PROMP_LOG_WARNING};
     if (idle && *idle && !read_ms(idle, &options->idle))
-        return wrong(code, "PROMP_NODE_IDLE_MS is no number of milliseconds");
+        return wrong(code, "PROMP_NODE_IDLE_MS", "this is no number of milliseconds");
     opterr = 0;
-    while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1)
+    while ((flag = getopt_long(argc, argv, ":", flags, NULL)) != -1)
         switch (flag) {
         case LOCAL:
         case STATUS:
@@ -101,7 +114,7 @@ bool promp_options_read(int argc, char *argv[], promp_options_t *options, int *c
             break;
         case IDLE:
             if (!read_ms(optarg, &options->idle))
-                return wrong(code, "--idle wants milliseconds");
+                return wrong(code, "--idle", "this option wants milliseconds");
             break;
         case VERBOSE:
             options->level = PROMP_LOG_DEBUG;
@@ -113,12 +126,16 @@ bool promp_options_read(int argc, char *argv[], promp_options_t *options, int *c
             return say(code, 0, "%s", help);
         case VERSION:
             return say(code, 0, "promp-node %s\n", promp_local_build());
+        case ':':
+            return wrong(code, argv[optind - 1], "this option needs a value");
         default:
-            return wrong(code, "an option is unknown or lacks its value");
+            return unknown(code, argv[optind - 1]);
         }
     if (optind < argc)
-        return wrong(code, "there is an argument too many");
-    if (modes != 1)
-        return wrong(code, "--local or --status is needed");
+        return wrong(code, argv[optind], "this argument is one too many");
+    if (!modes)
+        return wrong(code, NULL, "--local or --status is needed");
+    if (modes > 1)
+        return wrong(code, NULL, "only one of --local and --status may be given");
     return true;
 }

@@ -253,10 +253,15 @@ int promp_serve_status(void)
     promp_error_t error;
     int fd;
 
-    if (promp_local_find(&local, false, &error) || promp_local_open(local.socket, &fd, &error)) {
+    promp_err_t code = promp_local_find(&local, false, &error);
+    if (!code)
+        code = promp_local_open(local.socket, &fd, &error);
+    if (code == PROMP_ERR_NODE_GONE)
         printf("no node\n");
+    else if (code)
+        complain(&error);
+    if (code)
         return 1;
-    }
     close(fd);
     printf("ready ipc://%s\n", local.socket);
     return 0;

@@ -131,6 +131,24 @@ def test_folder(tmp_path):
     a.refuses("ARGUMENT", "list", code=2)
 
 
+@pytest.mark.parametrize("home", ["file/home", "file", "link/home", "x" * 300])
+def test_folder_that_cannot_be_made(tmp_path, home):
+    """Aim: init, which makes the key, says which folder it cannot make, not that there is no key."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    a = Auth(tmp_path / "unused")
+    a.environment["XDG_CONFIG_HOME"] = str(tmp_path / home)
+    del a.environment["PROMP_CONFIG"]
+    assert str(tmp_path) in a.refuses("SYSTEM", "init", code=1)
+
+
+def test_home_that_cannot_be_made(tmp_path):
+    """Aim: likewise where the home is missing, in a folder where nobody may make one."""
+    a = Auth(tmp_path / "unused")
+    a.environment = {"HOME": "/sys/nonexistent"}
+    assert "/sys/nonexistent" in a.refuses("SYSTEM", "init", code=1)
+
+
 def test_nothing_there(empty):
     """Aim: before init every other command says that there is no key, and makes none."""
     for args in (("token", "node"), ("list",), ("show", "broker"), ("show", "x"), ("revoke", "x"), ("rotate", "broker"),

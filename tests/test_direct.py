@@ -2,12 +2,20 @@
 
 import os
 import signal
+import time
 
 import pytest
 
 from support import proc
 
 MIB = 1 << 20
+
+
+def ticks_in(pid, seconds):
+    """Processor time that a process uses in that time, in ticks of 10 ms."""
+    before = proc.ticks(pid)
+    time.sleep(seconds)
+    return proc.ticks(pid) - before
 
 
 def test_past_the_node(world):
@@ -89,3 +97,37 @@ def test_no_descriptors_for_it(world):
     m.check("limit", "nofile", len(os.listdir(f"/proc/{m.pid}/fd")) + 1)
     w = m.start()
     assert m.call(w, "add", 1, 2) == 3
+
+
+def test_leaves_descriptors(world):
+    """With more workers than half of the manager's descriptors some go over the node, and the others' descriptors stay free."""
+    m = world.manager()
+    m.check("limit", "nofile", 60)
+    ids = m.start(count=40)
+    m.until("ready", "all")
+    for w in ids:
+        assert m.call(w, "add", w, 2) == w + 2
+    assert 20 < proc.descriptors(m.pid) <= 30
+
+
+@pytest.mark.plain
+def test_frozen_manager(world):
+    """A worker that floods a manager that does not read waits, and burns nothing meanwhile; then all arrives."""
+    m = world.manager()
+    m.check("set", options=1)
+    m.check("output", "show")
+    w = m.start()
+    pid, agent = m.worker_pid(w), world.one("agent").pid
+    m.task(w, "lines", 2000, 1, 8000)
+    os.kill(m.pid, signal.SIGSTOP)
+    try:
+        for who in (pid, agent):
+            proc.wait_until(lambda who=who: ticks_in(who, 0.3) <= 1, 10, "it to wait")
+            assert ticks_in(who, 1) <= 3
+    finally:
+        os.kill(m.pid, signal.SIGCONT)
+    m.until("idle", timeout=30)
+    assert m.take_result(w)[0]
+    m.until("idle")
+    text = b"".join(text for _, text in m.output())
+    assert [int(line.split()[1]) for line in text.splitlines()] == list(range(2000))

@@ -37,6 +37,19 @@ def test_wrong_arguments(world, args):
     assert not world.living()
 
 
+@pytest.mark.parametrize("args, named", [
+    (["--bogus"], "--bogus"), (["--local", "--bogus=1"], "--bogus=1"), (["--stats"], "--stats"), (["-xy", "--local"], "-x"),
+    (["--local", "--idle"], "--idle"), (["--local", "--idle", "soon"], "--idle"), (["--local=x"], "--local=x"),
+    (["--local", "extra"], "extra"), (["--status", "--local"], "only one of --local and --status"),
+    ([], "--local or --status")])
+def test_wrong_arguments_are_named(world, args, named):
+    """The one line about a wrong command line names what is wrong with it."""
+    p = run(world, *args, stdin=subprocess.DEVNULL)
+    assert p.returncode == 2 and p.stdout == ""
+    assert p.stderr.startswith(f"promp-node: {named}") and p.stderr.endswith("; try promp-node --help\n")
+    assert p.stderr.count("\n") == 1
+
+
 def test_started_by_the_library(world):
     """Where no node runs the library starts one: detached, in a session of its own, not a child of its host, once for all."""
     m = world.manager()
@@ -248,8 +261,10 @@ def test_folder_open_to_others(world, mode):
     world.runtime.mkdir()
     world.runtime.chmod(mode)
     assert str(world.runtime) in refused(world, "SOCKET_FOLDER")["text"]
-    p = run(world, "--local")
-    assert p.returncode != 0 and str(ERR["SOCKET_FOLDER"]) in p.stderr
+    for mode_of_it in ("--local", "--status"):
+        p = run(world, mode_of_it)
+        assert p.returncode == 1 and p.stdout == ""
+        assert f"{ERR['SOCKET_FOLDER']} SOCKET_FOLDER" in p.stderr and str(world.runtime) in p.stderr
 
 
 @pytest.mark.root

@@ -120,6 +120,12 @@ int main(int argc, char **argv)
         }
     }
     if (!wanted || optind == argc) {
+        if (wanted)
+            fputs("promp: -r needs a script\n", stderr);
+        else if (optind < argc)
+            fprintf(stderr, "promp: -r is missing before the script '%s'\n", argv[optind]);
+        else
+            fputs("promp: no script is given\n", stderr);
         usage(stderr);
         return EXIT_USAGE;
     }

@@ -1,5 +1,6 @@
 /* survey - hashes and classifies the files of folders with a crew of native workers (survey-worker), and
  * reports what there is: kinds, sizes, files with the same content, and what could not be examined. */
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -38,7 +39,8 @@ static const char help[] =
     "      --version      the version of libpromp\n"
     "\n"
     "Example: survey --workers 4 --json /usr/lib /usr/share > report.json\n"
-    "Exit code: 0 report complete, 2 wrong usage, 3 it could not be made, 130 interrupted.\n";
+    "Exit code: 0 report complete, 2 wrong usage or a FOLDER that cannot be read,\n"
+    "3 it could not be made, 130 interrupted. What cannot be read below is told in the report.\n";
 
 typedef struct {
     unsigned workers;
@@ -172,18 +174,26 @@ out:
     return code;
 }
 
+/* Says so where not; what cannot be read below is for the report. */
+static bool readable(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (dir)
+        closedir(dir);
+    else
+        fprintf(stderr, "survey: %s: %s\n", folder, strerror(errno));
+    return dir;
+}
+
 int main(int argc, char **argv)
 {
     static char *const standard[] = {"/usr/lib", NULL};
     options_t options;
     read_options(argc, argv, &options);
     char *const *folders = optind < argc ? argv + optind : standard;
-    for (size_t i = 0; folders[i]; i++) {
-        if (access(folders[i], R_OK) == 0)
-            continue;
-        fprintf(stderr, "survey: %s: %s\n", folders[i], strerror(errno));
-        return EXIT_USAGE;
-    }
+    for (size_t i = 0; folders[i]; i++)
+        if (!readable(folders[i]))
+            return EXIT_USAGE;
     catch_signals();
     return survey(folders, &options);
 }

@@ -130,7 +130,8 @@ def parse(argv):
         prog="survey.py", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Says what folders hold: kinds, sizes, entropy, the largest files, duplicates by BLAKE2b.\n"
                     "The work is done by worker processes; a file that crashes or hangs one is named in the report.",
-        epilog="Exit code: 0 report complete, 2 wrong usage, 3 it could not be made, 130 interrupted.\n"
+        epilog="Exit code: 0 report complete, 2 wrong usage or a folder given that cannot be read,\n"
+               "3 it could not be made, 130 interrupted. What cannot be read below is told in the report.\n"
                "example: survey.py --workers 4 --json /usr/lib > report.json")
     parser.add_argument("folder", nargs="*", default=["/usr/lib"], help="folders to look at (default: /usr/lib)")
     parser.add_argument("--workers", type=workers, default=len(os.sched_getaffinity(0)), metavar="N",
@@ -143,8 +144,10 @@ def parse(argv):
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     options = parser.parse_args(argv)
     for folder in options.folder:
-        if not os.path.isdir(folder):
-            parser.error("'%s' is no folder" % os.fsencode(folder).decode("utf-8", "backslashreplace"))
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            parser.error("%s: %s" % (os.fsencode(folder).decode("utf-8", "backslashreplace"), error.strerror))
     return options
 
 

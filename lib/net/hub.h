@@ -51,7 +51,7 @@ promp_hub_t *promp_hub_dial(const promp_local_t *local, const char *program, boo
 
 /* Detach all cores first. Joins the network thread. Not under the lock, nobody in promp_hub_wait. */
 void promp_hub_destroy(promp_hub_t **hub);
-/* In the child of a fork: closes descriptors, frees nothing that a lock could guard, touches no thread. */
+/* In the child of a fork: closes descriptors, but those of sides, frees nothing that a lock could guard, touches no thread. */
 void promp_hub_abandon(promp_hub_t **hub);
 
 /* A BYE for sessions that end: sent at once if it can be. Only a manager's hub. Takes the lock. */

@@ -1,4 +1,7 @@
-"""Pro.Core: the types that Pro.MP works with: containers, values, times, wait objects."""
+"""Pro.Core: the types that Pro.MP works with: containers, values, times, wait objects.
+
+`Pro` says what "Reference" and "ours" mean below.
+"""
 
 import time as _time
 

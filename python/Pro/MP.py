@@ -2,6 +2,7 @@
 
 A manager gives tasks to workers, each a process of its own; output, results, messages, progress and abort travel between
 them. A manager must be used from the thread that created it; processMessages() does what must happen in that thread.
+`Pro` says what "Reference" and "ours" mean below.
 """
 
 from . import _promp

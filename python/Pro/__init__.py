@@ -1,4 +1,9 @@
-"""promp: run work in other processes, on this machine or on many. See `Pro.MP` and `Pro.Core`."""
+"""promp: run work in other processes, on this machine or on many. See `Pro.MP` and `Pro.Core`.
+
+Both follow the documented interface of Cerbero Suite's Pro.MP, which is called the reference here: scripts written for it
+find the names that they know. "Reference: ..." at the end of a description names the section of its public documentation
+that the description follows; "Source: ours" and "ours, beyond the reference" mark what promp adds.
+"""
 
 import sys
 

@@ -12,7 +12,7 @@ class NTContainerMatch(int):
     """Where a search found its pattern: an int, INVALID_STREAM_OFFSET when nowhere; true when found, also at 0.
 
     Attributes: offset - the same number; size - bytes that match, 0 when nothing does.
-    Source: ours; the reference does not show what findFirst() returns.
+    Source: ours.
     """
 
     def __new__(cls, offset: int = INVALID_STREAM_OFFSET, size: int = 0, pattern: bytes = b"", end: "int | None" = None):

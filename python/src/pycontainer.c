@@ -189,7 +189,7 @@ static PyMethodDef methods[] = {
          "Raises: NTContainerError (an OSError) where they cannot be had, ValueError for negative numbers "
          "and null\n"
          "containers, TypeError, MemoryError.\n"
-         "Source: ours; the reference shows no reading.")},
+         "Source: ours.")},
     {"setData", (PyCFunction)(void (*)(void))promp_pycontainer_set_data, METH_VARARGS | METH_KEYWORDS,
      DOC("setData", "($self, data)",
          "Makes this a container over a copy of bytes. Whoever got it before, a worker for one, keeps what "
@@ -204,7 +204,7 @@ static PyMethodDef methods[] = {
          "Parameters: offset - where the part begins; size - how many bytes, cut to what there is.\n"
          "Returns: False, with nothing changed, when it is null or offset lies beyond the end.\n"
          "Raises: ValueError for negative numbers, TypeError, MemoryError.\n"
-         "Source: other public material about the reference's product.")},
+         "Source: published scripts for Cerbero Suite.")},
     {"_read_into", (PyCFunction)(void (*)(void))promp_pycontainer_read_into, METH_VARARGS | METH_KEYWORDS,
      NULL},
     {"_find", (PyCFunction)(void (*)(void))promp_pycontainer_find, METH_VARARGS | METH_KEYWORDS, NULL},

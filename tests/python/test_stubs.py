@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,19 @@ def test_docstrings(name):
             lacking += [n + "." + m for m, f in members.items()
                         if not m.startswith("_") and (inspect.isfunction(f) or isinstance(f, property)) and not f.__doc__]
     assert not lacking
+
+
+def test_origins():
+    """Aim: where a thing comes from is said in the words that help("Pro") explains."""
+    package = importlib.import_module("Pro")
+    assert all(text in package.__doc__ for text in ("Cerbero Suite", '"Reference: ..."', '"Source: ours"'))
+    said = set()
+    for name in MODULES:
+        module = importlib.import_module("Pro." + name)
+        for thing in (getattr(module, n) for n in module.__all__):
+            for member in [thing, *(inspect.getattr_static(thing, m) for m in dir(thing) if inspect.isclass(thing))]:
+                said |= set(re.findall(r"Source: .*", getattr(member, "__doc__", None) or ""))
+    assert said == {"Source: ours.", "Source: published scripts for Cerbero Suite."}
 
 
 def test_mypy(tmp_path):

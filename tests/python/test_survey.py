@@ -220,6 +220,26 @@ def test_usage(world, tree):
         assert (code, out) == (2, "") and "usage: survey.py" in err and "Traceback" not in err, err
 
 
+def as_plain_user(arguments):
+    """Arguments that run a program without root's right to read everything."""
+    drop = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"]
+    return arguments if os.geteuid() else drop + arguments
+
+
+@pytest.mark.parametrize("program", ["examples/c", "examples/survey"])
+def test_unreadable_folder(world, tree, program):
+    """A folder given that cannot be read is an error, 2 and its reason, also beside a good one; both surveys do the same."""
+    survey = [PYTHON, SURVEY] if program == "examples/survey" else [str(build.BUILD / "bin" / "survey")]
+    closed, file = tree / "none", tree / "text"
+    closed.chmod(0)
+    for given, why in (([closed], "Permission denied"), ([tree / "a", closed], "Permission denied"), ([file], "Not a directory"),
+                       ([tree / "nowhere"], "No such file or directory")):
+        process = world.popen(as_plain_user([*survey, "--quiet", *map(str, given)]), env={"PYTHONPATH": str(PACKAGE), **PRELOAD},
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        code, out, err = finish(process)
+        assert (code, out) == (2, "") and f"{given[-1]}: {why}\n" in err, (given, code, out, err)
+
+
 def test_plain(world, tree):
     """Elsewhere than on a terminal there are plain lines, and the table is aligned."""
     code, out, err = finish(start(world, tree))
