@@ -1,7 +1,8 @@
 /* cluster.h - a broker core, managers with real cores, and nodes whose agents are played: their workers have real cores. Links
  * are slow, stall and break, the broker restarts without memory, nodes restart, managers leave. scene_cluster.c tells what
  * happens, cluster_net.c is links and the broker's shell, cluster_end.c the dialling end of a link, cluster_user.c what manager
- * cores are used for, cluster_node.c a node. Time goes in steps. */
+ * cores are used for, cluster_node.c a node, cluster_worker.c its
+ * workers. Time goes in steps. */
 #ifndef PROMP_TESTS_CLUSTER_H
 #define PROMP_TESTS_CLUSTER_H
 
@@ -142,5 +143,18 @@ uint32_t cluster_node_lease(const cluster_node_t *node);
 /* The keeper died: nothing is left. */
 void cluster_node_restart(cluster_node_t *node);
 copy_t *cluster_node_find(const cluster_node_t *node, const promp_id_t *id);
+sim_t *cluster_node_sim(const cluster_node_t *node);
+/* The worker here whose manager core has this session. */
+copy_t *cluster_node_manager(const cluster_node_t *node, const promp_id_t *id);
+void cluster_node_to_user(copy_t *copy, promp_type_t type, const promp_id_t *session,
+                          const promp_message_t *message);
+/* To whoever manages the copy: a worker here, or somebody behind the broker. */
+void cluster_node_tell(cluster_node_t *node, copy_t *copy, const promp_message_t *m);
+void cluster_node_to_worker(cluster_node_t *node, copy_t *copy, const promp_frame_t *frame);
+void cluster_node_end(cluster_node_t *node, copy_t *copy, promp_err_t cause);
+void cluster_node_forget(cluster_node_t *node, copy_t *copy);
+
+/* cluster_worker.c */
+void cluster_worker_turn(cluster_node_t *node, copy_t *copy);
 
 #endif

@@ -7,7 +7,7 @@
 
 static const promp_id_t none;
 
-static sim_t *sim_of(const cluster_node_t *node)
+sim_t *cluster_node_sim(const cluster_node_t *node)
 {
     return node->end->cluster->sim;
 }
@@ -31,7 +31,7 @@ uint32_t cluster_node_lease(const cluster_node_t *node)
 }
 
 /* The worker here whose manager core has this session. */
-static copy_t *manager_of(const cluster_node_t *node, const promp_id_t *id)
+copy_t *cluster_node_manager(const cluster_node_t *node, const promp_id_t *id)
 {
     for (copy_t *copy = node->copies; copy; copy = copy->next)
         for (const job_t *job = copy->core && copy->manages ? copy->user.jobs : NULL; job; job = job->next)
@@ -40,8 +40,8 @@ static copy_t *manager_of(const cluster_node_t *node, const promp_id_t *id)
     return NULL;
 }
 
-static void to_user(copy_t *copy, promp_type_t type, const promp_id_t *session,
-                    const promp_message_t *message)
+void cluster_node_to_user(copy_t *copy, promp_type_t type, const promp_id_t *session,
+                          const promp_message_t *message)
 {
     promp_buf_t body = {0};
     promp_frame_t frame = {.type = (uint8_t)type, .session = *session};
@@ -55,12 +55,12 @@ static void to_user(copy_t *copy, promp_type_t type, const promp_id_t *session,
 }
 
 /* To whoever manages the copy: a worker here, or somebody behind the broker. */
-static void tell_manager(cluster_node_t *node, copy_t *copy, const promp_message_t *m)
+void cluster_node_tell(cluster_node_t *node, copy_t *copy, const promp_message_t *m)
 {
-    copy_t *manager = copy->local ? manager_of(node, &copy->id) : NULL;
+    copy_t *manager = copy->local ? cluster_node_manager(node, &copy->id) : NULL;
 
     if (manager)
-        to_user(manager, m->type, &copy->id, m);
+        cluster_node_to_user(manager, m->type, &copy->id, m);
     else if (!copy->local && node->end->up)
         cluster_end_say(node->end, m, &copy->id, 0);
 }
@@ -79,11 +79,11 @@ static void tell_gone(cluster_node_t *node, copy_t *copy)
 {
     promp_message_t m = {.type = PROMP_TYPE_GONE, .gone = {.cause = copy->cause}};
 
-    copy->told = sim_of(node)->now + copy->lease / 5;
-    tell_manager(node, copy, &m);
+    copy->told = cluster_node_sim(node)->now + copy->lease / 5;
+    cluster_node_tell(node, copy, &m);
 }
 
-static void forget(cluster_node_t *node, copy_t *copy)
+void cluster_node_forget(cluster_node_t *node, copy_t *copy)
 {
     for (copy_t **at = &node->copies; *at; at = &(*at)->next)
         if (*at == copy) {
@@ -97,13 +97,13 @@ static void forget(cluster_node_t *node, copy_t *copy)
     free(copy);
 }
 
-static void end_copy(cluster_node_t *node, copy_t *copy, promp_err_t cause)
+void cluster_node_end(cluster_node_t *node, copy_t *copy, promp_err_t cause)
 {
     if (!copy->core)
         return;
     promp_worker_core_destroy(&copy->core);
     copy->cause = cause;
-    copy->keep = sim_of(node)->now + copy->lease;
+    copy->keep = cluster_node_sim(node)->now + copy->lease;
     tell_gone(node, copy);
 }
 
@@ -111,7 +111,7 @@ static void end_copy(cluster_node_t *node, copy_t *copy, promp_err_t cause)
 
 static void hear_start(cluster_node_t *node, const promp_frame_t *frame)
 {
-    sim_t *sim = sim_of(node);
+    sim_t *sim = cluster_node_sim(node);
     copy_t *copy = cluster_node_find(node, &frame->session);
     promp_message_t m,
         refused = {.type = PROMP_TYPE_START_REFUSED, .start_refused = {.error = PROMP_ERR_PROCESSES}};
@@ -140,7 +140,7 @@ static void hear_start(cluster_node_t *node, const promp_frame_t *frame)
         copy->core = promp_worker_core_new(&copy->id, sim->now);
         sim_check(sim, copy->core);
         promp_worker_core_ops.path(copy->core, true, false, &node->identity, sim->now);
-        copy->local = manager_of(node, &copy->id) != NULL;
+        copy->local = cluster_node_manager(node, &copy->id) != NULL;
     }
     if (!copy->core) {
         tell_gone(node, copy);
@@ -149,7 +149,7 @@ static void hear_start(cluster_node_t *node, const promp_frame_t *frame)
     m = (promp_message_t){.type = PROMP_TYPE_STARTED, .started = {.pid = copy->pid}};
     cluster_end_say(node->end, &m, &copy->id, 0);
     if (copy->local)
-        tell_manager(node, copy, &m);
+        cluster_node_tell(node, copy, &m);
 }
 
 /* --- the link to the broker --- */
@@ -181,9 +181,9 @@ void cluster_node_hello(cluster_node_t *node)
 }
 
 /* A frame of a session for the worker here. */
-static void to_worker(cluster_node_t *node, copy_t *copy, const promp_frame_t *frame)
+void cluster_node_to_worker(cluster_node_t *node, copy_t *copy, const promp_frame_t *frame)
 {
-    sim_t *sim = sim_of(node);
+    sim_t *sim = cluster_node_sim(node);
     bool mine;
 
     if (copy->core)
@@ -202,197 +202,55 @@ static void no_route(cluster_node_t *node, const promp_frame_t *frame)
 
 void cluster_node_frame(cluster_node_t *node, const promp_frame_t *frame)
 {
-    copy_t *copy = cluster_node_find(node, &frame->session), *manager = manager_of(node, &frame->session);
+    copy_t *copy = cluster_node_find(node, &frame->session),
+           *manager = cluster_node_manager(node, &frame->session);
     promp_message_t m;
     bool mine;
 
-    node->heard = sim_of(node)->now;
+    node->heard = cluster_node_sim(node)->now;
     if (frame->type == PROMP_TYPE_START) {
         hear_start(node, frame);
     } else if (frame->type == PROMP_TYPE_KILL) {
-        sim_check(sim_of(node), promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER,
-                                                     PROMP_WHO_NODE, PROMP_AT_UP, 1, &m) == PROMP_OK);
+        sim_check(cluster_node_sim(node),
+                  promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_NODE,
+                                       PROMP_AT_UP, 1, &m) == PROMP_OK);
         if (copy && copy->core)
-            end_copy(node, copy, (promp_err_t)m.kill.cause);
+            cluster_node_end(node, copy, (promp_err_t)m.kill.cause);
         else if (copy)
             tell_gone(node, copy);
     } else if (frame->type == PROMP_TYPE_GONE_ACK) {
         if (copy && !copy->core)
-            forget(node, copy);
+            cluster_node_forget(node, copy);
     } else if (frame->type == PROMP_TYPE_QUEUED) {
         return;
     } else if (manager) { /* its worker is elsewhere */
         cluster_user_frame(&manager->user, frame, &mine);
     } else if (copy) {
-        to_worker(node, copy, frame);
+        cluster_node_to_worker(node, copy, frame);
     } else {
         no_route(node, frame);
     }
 }
 
-/* --- what workers and their managers send --- */
-
-static void give(cluster_node_t *node, const promp_out_t *out,
-                 void (*how)(cluster_node_t *, copy_t *, const promp_frame_t *), copy_t *to)
-{
-    sim_frame_t *copy = sim_frame_of(sim_of(node), out);
-    promp_frame_t frame = sim_frame_read(sim_of(node), copy);
-
-    how(node, to, &frame);
-    free(copy);
-}
-
-static void to_manager(cluster_node_t *node, copy_t *manager, const promp_frame_t *frame)
-{
-    bool mine;
-
-    (void)node;
-    cluster_user_frame(&manager->user, frame, &mine);
-}
-
-static void up_to_broker(cluster_node_t *node, const promp_out_t *out)
-{
-    if (!node->end->up || !node->end->conn)
-        return;
-    cluster_send(node->end->conn, out);
-    node->end->sent = sim_of(node)->now;
-}
-
-/* A START of a worker: the node says whose it is. */
-static void ask_broker(cluster_node_t *node, const copy_t *parent, const promp_out_t *out)
-{
-    sim_frame_t *copy = sim_frame_of(sim_of(node), out);
-    promp_frame_t frame = sim_frame_read(sim_of(node), copy);
-    promp_message_t m;
-
-    sim_check(sim_of(node), promp_message_decode(frame.type, frame.body, PROMP_WHO_MANAGER, PROMP_WHO_NODE,
-                                                 PROMP_AT_UP, 1, &m) == PROMP_OK);
-    m.start.parent = parent->id;
-    if (node->end->up)
-        cluster_end_say(node->end, &m, &frame.session, 0);
-    free(copy);
-}
-
-static void of_user(cluster_node_t *node, copy_t *copy)
-{
-    sim_t *sim = sim_of(node);
-    promp_message_t m;
-    promp_out_t out;
-
-    while (copy->core && promp_manager_core_ops.next(copy->user.core, &out, UINT64_MAX, sim->now)) {
-        copy_t *child = cluster_node_find(node, &out.frame.session);
-
-        if (child && !child->local)
-            child = NULL;
-        if (out.frame.type == PROMP_TYPE_START && !child) {
-            ask_broker(node, copy, &out);
-        } else if (!child && out.frame.type >= PROMP_TYPE_ATTACH && !node->end->up) {
-            m = (promp_message_t){.type = PROMP_TYPE_NO_ROUTE};
-            to_user(copy, PROMP_TYPE_NO_ROUTE, &out.frame.session, &m);
-        } else if (!child) {
-            up_to_broker(node, &out);
-        } else if (out.frame.type == PROMP_TYPE_START) {
-            m = (promp_message_t){.type = PROMP_TYPE_STARTED, .started = {.pid = child->pid}};
-            tell_manager(node, child, &m);
-        } else if (out.frame.type == PROMP_TYPE_KILL) {
-            end_copy(node, child, PROMP_ERR_WORKER_STOPPED);
-        } else if (out.frame.type == PROMP_TYPE_GONE_ACK) {
-            if (!child->core)
-                forget(node, child);
-        } else {
-            give(node, &out, to_worker, child);
-        }
-    }
-}
-
-static void of_worker(cluster_node_t *node, copy_t *copy)
-{
-    sim_t *sim = sim_of(node);
-    promp_out_t out;
-
-    while (copy->core && promp_worker_core_ops.next(copy->core, &out, UINT64_MAX, sim->now)) {
-        copy_t *manager = copy->local ? manager_of(node, &copy->id) : NULL;
-
-        if (manager)
-            give(node, &out, to_manager, manager);
-        else if (!copy->local)
-            up_to_broker(node, &out);
-    }
-}
-
 /* --- time --- */
-
-static void work(cluster_node_t *node, copy_t *copy)
-{
-    sim_t *sim = sim_of(node);
-    promp_worker_job_t m;
-    uint64_t task;
-
-    promp_worker_core_ops.tick(copy->core, sim->now);
-    if (promp_worker_core_setup(copy->core) && !copy->ready) {
-        copy->ready = true;
-        sim_check(sim, promp_worker_core_ready(copy->core, copy->pid) == PROMP_OK);
-        copy->manages = promp_worker_core_setup(copy->core)->level == 1 && sim_chance(sim, 400);
-        if (copy->manages) {
-            cluster_user_begin(&copy->user, node->end->cluster, 1);
-            cluster_user_path(&copy->user, true);
-        }
-    }
-    while (copy->ready && promp_worker_core_has_message(copy->core)) {
-        sim_check(sim, promp_worker_core_receive(copy->core, &m));
-        sim_check(sim, m.number == 1 && promp_get64(m.args.data) == copy->seen);
-        copy->seen++;
-        promp_err_t error = promp_worker_core_send(copy->core, 2, promp_slice(m.args.data, 8));
-
-        sim_check(sim, error == PROMP_OK || error == PROMP_ERR_CLOSED);
-        promp_worker_job_free(&m);
-    }
-    while (promp_worker_core_act(copy->core, &task) == PROMP_WORKER_ACT_DIE) {
-        end_copy(node, copy, PROMP_ERR_WORKER_EXITED);
-        return;
-    }
-    if (promp_worker_core_stopped(copy->core) && promp_worker_core_settled(copy->core))
-        end_copy(node, copy, PROMP_ERR_WORKER_STOPPED);
-}
-
-static void of_time(cluster_node_t *node, copy_t *copy)
-{
-    sim_t *sim = sim_of(node);
-
-    if (copy->core && !copy->local && sim->now - node->heard >= copy->lease)
-        end_copy(node, copy, PROMP_ERR_WORKER_LEASE);
-    if (copy->core && copy->local && !manager_of(node, &copy->id))
-        end_copy(node, copy, PROMP_ERR_WORKER_MANAGER_GONE);
-    if (copy->core)
-        work(node, copy);
-    if (copy->core && copy->manages) {
-        if (!node->end->cluster->good && sim_chance(sim, 100))
-            cluster_user_act(&copy->user);
-        if (node->end->cluster->good)
-            copy->user.ending = true;
-        cluster_user_turn(&copy->user);
-        of_user(node, copy);
-    }
-    of_worker(node, copy);
-}
 
 void cluster_node_turn(cluster_node_t *node)
 {
-    sim_t *sim = sim_of(node);
+    sim_t *sim = cluster_node_sim(node);
     copy_t *copy, *next;
 
     if (node->end->conn && node->end->heard > node->heard)
         node->heard = node->end->heard;
     for (copy = node->copies; copy; copy = copy->next)
-        of_time(node, copy);
+        cluster_worker_turn(node, copy);
     for (copy = node->copies; copy; copy = next) {
         next = copy->next;
         if (copy->core)
             continue;
         if (sim->now >= copy->told)
             tell_gone(node, copy);
-        if (sim->now >= copy->keep || (copy->local && !manager_of(node, &copy->id)))
-            forget(node, copy);
+        if (sim->now >= copy->keep || (copy->local && !cluster_node_manager(node, &copy->id)))
+            cluster_node_forget(node, copy);
     }
 }
 
@@ -400,6 +258,6 @@ void cluster_node_restart(cluster_node_t *node)
 {
     cluster_end_close(node->end);
     while (node->copies)
-        forget(node, node->copies);
-    promp_put64(node->identity.b, sim_random(sim_of(node)) | 1);
+        cluster_node_forget(node, node->copies);
+    promp_put64(node->identity.b, sim_random(cluster_node_sim(node)) | 1);
 }
