@@ -243,7 +243,8 @@ void rig_gone(rig_t *rig, uint32_t id, promp_err_t cause, bool ends)
     const rig_worker_t *w = &rig->worker[id - 1];
     promp_message_t message = {.type = PROMP_TYPE_GONE};
     message.gone.cause = (uint32_t)cause;
-    message.gone.signal = cause == PROMP_ERR_WORKER_SIGNALLED ? 11 : 0;
+    if (cause == PROMP_ERR_WORKER_SIGNALLED)
+        message.gone.signal = rig->signal ? (uint32_t)rig->signal : 11;
     message.gone.lanes = ends;
     message.gone.end_control = promp_session_sent(w->session, PROMP_LANE_CONTROL);
     message.gone.end_messages = promp_session_sent(w->session, PROMP_LANE_MESSAGES);

@@ -32,6 +32,7 @@ typedef struct {
     bool up;
     promp_err_t refuse; /* START is refused with this */
     bool mute;          /* START is not answered */
+    int signal;         /* of a worker that ends SIGNALLED; 0: 11 */
     int time_limit;     /* of workers started from now on, ms; 0: none */
     bool hold;          /* what workers send does not reach the manager */
     uint64_t room;      /* of the link */
@@ -61,7 +62,7 @@ void rig_message(rig_t *rig, uint32_t id, uint32_t number, const char *data);
 void rig_result(rig_t *rig, uint32_t id, uint64_t task);
 /* DONE for a task, with the ends as they are. */
 void rig_done(rig_t *rig, uint32_t id, uint64_t task);
-/* The node says GONE; with ends those of the worker's session. */
+/* The node says GONE; with ends those of the worker's session. One that was SIGNALLED had signal 11, or rig->signal. */
 void rig_gone(rig_t *rig, uint32_t id, promp_err_t cause, bool ends);
 /* The oldest failure is this one; takes it. */
 void rig_take_failure(rig_t *rig, uint32_t worker, promp_err_t code, uint64_t task);

@@ -101,8 +101,8 @@ void promp_manager_core_exit_keep(worker_t *w, const promp_msg_gone_t *gone)
     w->exit.memory = gone->memory;
     if (w->stopping && w->exit.cause == PROMP_ERR_WORKER_EXITED && !gone->code)
         w->exit.cause = PROMP_ERR_WORKER_STOPPED; /* it did as it was told */
-    else if (w->abort_at != PROMP_NEVER && w->exit.cause == PROMP_ERR_WORKER_SIGNALLED &&
-             gone->signal == SIGTERM)
+    else if ((w->abort_at != PROMP_NEVER || w->kill_cause == PROMP_ERR_WORKER_ABORTED) &&
+             w->exit.cause == PROMP_ERR_WORKER_SIGNALLED && gone->signal == SIGTERM)
         w->exit.cause = PROMP_ERR_WORKER_ABORTED; /* the abort's own last step but one */
     else if (gone->text.size && !w->exit_text)
         w->exit_text = strndup((const char *)gone->text.data, gone->text.size);

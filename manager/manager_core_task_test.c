@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include "core_rig.h"
 
 #define LOG 4096
@@ -164,6 +166,34 @@ static void abort_forced(void **state)
     assert_false(promp_manager_core_has_failure(rig->core, PROMP_WORKER_ANY));
 }
 
+static void abort_by_signal(void **state)
+{
+    /* A worker that the abort's own SIGTERM ended was aborted, before the end of the time and when the kill overtook it;
+     * another signal is what it was. */
+    static const struct {
+        int signal, after;
+        promp_err_t cause;
+    } how[] = {{SIGTERM, 290, PROMP_ERR_WORKER_ABORTED},
+               {SIGTERM, 310, PROMP_ERR_WORKER_ABORTED},
+               {SIGSEGV, 290, PROMP_ERR_WORKER_SIGNALLED},
+               {SIGSEGV, 310, PROMP_ERR_WORKER_SIGNALLED}};
+    rig_t *rig = *state;
+    char log[LOG] = "";
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+        uint32_t id = rig_start(rig, 0, true);
+        promp_worker_exit_t end;
+        rig_task(rig, id);
+        promp_manager_core_abort(rig->core, id, 300, rig->now);
+        rig_sleep(rig, how[i].after);
+        rig->signal = how[i].signal;
+        rig_gone(rig, id, PROMP_ERR_WORKER_SIGNALLED, true);
+        rig_process(rig, log, sizeof log);
+        assert_true(promp_manager_core_exit(rig->core, id, &end));
+        assert_int_equal(end.cause, how[i].cause);
+        assert_int_equal(end.signal, how[i].signal);
+    }
+}
+
 static void abort_at_once(void **state)
 {
     /* Time-out 0 kills in the same breath; an idle worker is left alone, and ALL empties the queue for ANY. */
@@ -236,10 +266,10 @@ static void time_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_CASE(any_lowest_idle), RIG_CASE(any_dropped),    RIG_CASE(any_many_workers),
-        RIG_CASE(all_each),        RIG_CASE(unsent_limited), RIG_CASE(abort_obeyed),
-        RIG_CASE(abort_forced),    RIG_CASE(abort_at_once),  RIG_CASE(stop_with_grace),
-        RIG_CASE(idle_and_dead),   RIG_CASE(time_limit),
+        RIG_CASE(any_lowest_idle), RIG_CASE(any_dropped),     RIG_CASE(any_many_workers),
+        RIG_CASE(all_each),        RIG_CASE(unsent_limited),  RIG_CASE(abort_obeyed),
+        RIG_CASE(abort_forced),    RIG_CASE(abort_by_signal), RIG_CASE(abort_at_once),
+        RIG_CASE(stop_with_grace), RIG_CASE(idle_and_dead),   RIG_CASE(time_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

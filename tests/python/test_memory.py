@@ -170,8 +170,8 @@ def test_compiled_scripts_are_bounded_in_bytes(run):
     assert run(CALL + """
 used = "import gc\\ndef f(): gc.collect(); return int(open('/proc/self/statm').read().split()[1]) >> 8" # MiB
 def many(n):
-    for i in range(n): # each a string constant of 3 MiB
-        m.evalPythonFunction(w, "x = '" + str(i) + "y" * (3 << 20) + "'\\ndef f(): return len(x)", "f", [], True); loop(m)
+    for i in range(n): # each a string constant of 3 MiB; one that could be a name would never be freed by Python 3.12
+        m.evalPythonFunction(w, "x = '" + str(i) + " " + "y" * (3 << 20) + "'\\ndef f(): return len(x)", "f", [], True); loop(m)
         assert m.takeResult(w) > 3 << 20
     return call(used)
 begin, end = many(15), many(45)
