@@ -80,6 +80,19 @@
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
 
+/* A broker */
+#define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
+#define PROMP_LIMIT_SESSIONS    (1024 * 1024)     /* sessions of all nodes together */
+#define PROMP_LIMIT_WAITING     4096              /* starts that wait for a place */
+#define PROMP_LIMIT_WAITING_KEY 1024              /* those of one key */
+#define PROMP_LIMIT_STARTS      (256 * PROMP_MIB) /* bytes of starts that no node has answered */
+#define PROMP_LIMIT_STARTS_KEY  (32 * PROMP_MIB)  /* those of one key */
+#define PROMP_LIMIT_START_TRIES 4                 /* nodes that one start is offered to */
+#define PROMP_LIMIT_KEY_DATA                                                                                 \
+    (512 * PROMP_MIB) /* data and starts of one key that wait at the broker, where its entry says no less */
+#define PROMP_LIMIT_BROKER_DATA                                                                              \
+    (2 * PROMP_GIB) /* data bytes that wait at the broker, for all peers together */
+
 /* Links over ZeroMQ */
 #define PROMP_LIMIT_ZMQ_FRAMES       1000 /* frames of one connection and direction inside libzmq */
 #define PROMP_LIMIT_ZMQ_UNREAD       128  /* frames of one peer that the broker has not read yet */
@@ -122,6 +135,10 @@
 #define PROMP_TIME_CONGESTED_MAX 200
 #define PROMP_TIME_NO_LEASE      30000 /* stands for the smallest lease of a link without sessions */
 #define PROMP_TIME_RECONNECT     20    /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_GATHER        35000 /* after a broker's start: so long nodes may take to come back */
+#define PROMP_TIME_DRAIN         2000  /* what waits at a broker that ends has so long to leave */
+#define PROMP_TIME_AWAY          500   /* peers of a broker that ends dial again after this */
+#define PROMP_TIME_REVIEW        1000  /* between looks at waiting starts that nobody may serve any more */
 #define PROMP_TIME_CONNECT       4500  /* from dialling a broker to the end of its handshake */
 #define PROMP_TIME_GREETING      1000  /* asking a port what it is, after it turned us away */
 #define PROMP_TIME_ZMQ_BEAT      10000 /* between ZMTP heartbeats; three unanswered ones end a connection */

@@ -58,6 +58,7 @@ extern "C" {
     X(START_FOLDER, 1305, "the working directory of the worker cannot be entered")                           \
     X(PROCESSES, 1306, "the system allows no more processes")                                                \
     X(NO_PLACE, 1307, "no node can ever serve what the worker asks for")                                     \
+    X(START_QUEUE, 1308, "too many starts wait for a place")                                                 \
     /* 14xx: what a peer sent */                                                                             \
     X(FRAME_SIZE, 1401, "a frame is larger or smaller than allowed")                                         \
     X(FRAME_HEADER, 1402, "the header of a frame is malformed")                                              \
@@ -126,6 +127,9 @@ extern "C" {
     X(NOT_CURVE, 1805, "what listens at the broker's address does not encrypt")                              \
     X(BROKER_KEY, 1806, "the broker has another key than the one it is known by")                            \
     X(KEY_REFUSED, 1807, "the broker does not accept our key")                                               \
+    X(KEY_ROLE, 1808, "our key has another role than this needs")                                            \
+    X(BROKER_AWAY, 1809, "the broker is about to end")                                                       \
+    X(NODE_TWICE, 1810, "another node uses the same key")                                                    \
     X(PORT_TAKEN, 1811, "somebody else listens at this address")                                             \
     X(PORT_ADDRESS, 1812, "this address cannot be listened at")                                              \
     X(PEER_DESCRIPTORS, 1813, "the limit on open files is too low for so many peers")                        \

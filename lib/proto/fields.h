@@ -23,7 +23,7 @@ typedef struct {
     const char *name;
     uint16_t at;    /* offset in the struct */
     uint8_t kind;   /* promp_field_kind_t */
-    uint8_t tag;    /* 0: required; else optional (U32, U64, STR), behind all required ones */
+    uint8_t tag;    /* 0: required; else optional (U32, U64, ID, STR), behind all required ones */
     uint64_t limit; /* bytes; kinds from STR on */
 } promp_field_t;
 

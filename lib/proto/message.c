@@ -21,6 +21,7 @@ typedef struct {
 #define RAW(field, doc)                 FIELD(RAW, field, UINT32_MAX, 0)
 #define OPT32(number, field, doc)       FIELD(U32, field, 0, number)
 #define OPT64(number, field, doc)       FIELD(U64, field, 0, number)
+#define OPTID(number, field, doc)       FIELD(ID, field, 0, number)
 #define OPTSTR(number, field, max, doc) FIELD(STR, field, max, number)
 
 /* The table. A switch gives each row a scope of its own, where `self` names its struct for offsetof. */

@@ -18,6 +18,7 @@
 #define RAW(field, doc)                  {'R', 0, AT(field), PROMP_LIMIT_FRAME},
 #define OPT32(number, field, doc)        {4, number, AT(field), 0},
 #define OPT64(number, field, doc)        {8, number, AT(field), 0},
+#define OPTID(number, field, doc)        {'I', number, AT(field), 0},
 #define OPTSTR(number, field, size, doc) {'T', number, AT(field), size},
 
 #define TYPES   256 /* all numbers are below */

@@ -22,6 +22,7 @@ typedef enum {
 #define RAW(field, doc)                promp_slice_t field;
 #define OPT32(tag, field, doc)         uint32_t field;
 #define OPT64(tag, field, doc)         uint64_t field;
+#define OPTID(tag, field, doc)         promp_id_t field;
 #define OPTSTR(tag, field, limit, doc) promp_slice_t field;
 
 #define PROMP_MESSAGE(NAME, name, number, from, to, states, on, max, since, meaning, fields)                 \
@@ -43,6 +44,7 @@ typedef enum {
 #undef RAW
 #undef OPT32
 #undef OPT64
+#undef OPTID
 #undef OPTSTR
 
 #define PROMP_MESSAGE(NAME, name, number, from, to, states, on, max, since, meaning, fields)                 \

@@ -36,6 +36,7 @@ typedef struct {
 #define RAW(field, doc)                {"raw", #field, 0, 0, doc},
 #define OPT32(tag, field, doc)         {"u32", #field, tag, 0, doc},
 #define OPT64(tag, field, doc)         {"u64", #field, tag, 0, doc},
+#define OPTID(tag, field, doc)         {"id", #field, tag, 0, doc},
 #define OPTSTR(tag, field, limit, doc) {"str", #field, tag, limit, doc},
 
 #define PROMP_MESSAGE(NAME, name, number, from, to, states, on, max, since, meaning, fields)                 \

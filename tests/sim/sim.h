@@ -73,5 +73,6 @@ size_t sim_memory_of(int owner);
 
 void sim_scene_session(sim_t *sim);
 void sim_scene_system(sim_t *sim);
+void sim_scene_cluster(sim_t *sim);
 
 #endif

@@ -10,7 +10,7 @@
 static const struct {
     const char *name;
     void (*run)(sim_t *sim);
-} scenes[] = {{"session", sim_scene_session}, {"system", sim_scene_system}};
+} scenes[] = {{"session", sim_scene_session}, {"system", sim_scene_system}, {"cluster", sim_scene_cluster}};
 #define SCENES (sizeof scenes / sizeof scenes[0])
 
 typedef struct {

@@ -1,6 +1,6 @@
 /* numbers.h - gives things small numbers, the lowest free ones first, so that a shell can keep arrays of them. */
-#ifndef PROMP_NODE_NUMBERS_H
-#define PROMP_NODE_NUMBERS_H
+#ifndef PROMP_BASE_NUMBERS_H
+#define PROMP_BASE_NUMBERS_H
 
 #include "base.h"
 

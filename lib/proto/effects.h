@@ -1,7 +1,7 @@
 /* effects.h - the queue in which a core leaves its effects for the shell; any struct can be one, and a frame may go with
  * it. Appending cannot fail: a queue that finds no memory is broken from then on, and its core has to end. */
-#ifndef PROMP_NODE_EFFECTS_H
-#define PROMP_NODE_EFFECTS_H
+#ifndef PROMP_PROTO_EFFECTS_H
+#define PROMP_PROTO_EFFECTS_H
 
 #include "buf.h"
 #include "message.h"

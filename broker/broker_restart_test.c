@@ -1,0 +1,163 @@
+#include "broker_world.h"
+
+/* A broker without memory, in the same world. */
+static void restart(world_t *w)
+{
+    promp_broker_core_t *core = w->core;
+    promp_broker_key_info_t key[KEYS];
+    promp_broker_peer_number_t last = w->last;
+    int64_t now = w->now;
+
+    memcpy(key, w->key, sizeof key);
+    forget(w);
+    promp_broker_core_destroy(&core);
+    new_core(w);
+    memcpy(w->key, key, sizeof key);
+    w->last = last;
+    w->now = now;
+}
+
+static void attach(world_t *w, promp_broker_peer_number_t from, uint8_t session, uint32_t epoch)
+{
+    promp_message_t m = {.type = PROMP_TYPE_ATTACH};
+
+    say(w, from, &m, session, epoch);
+}
+
+static void a_broker_without_memory_learns_all(void **state)
+{
+    /* Aim: after a restart of the broker NO_ROUTE until the node has told its sessions; then their owner, and no other key, gets
+     * them back; what is told counts as placed. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 2, true), m = manager(w, 1), thief;
+
+    run(w, m, n, 1);
+    restart(w);
+    m = manager(w, 1);
+    attach(w, m, 1, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_NO_ROUTE, m), 1);
+    n = node(w, NODE_KEY, 2, false);
+    held(w, n, 1, 1, 0, 2);
+    attach(w, m, 1, 2); /* before HELD_END: this one has been told */
+    assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_ATTACH, n), 1);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    data(w, n, 1, 0, 10);
+    assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_DATA, m), 1);
+    assert_int_equal(counters(w).places_used, 1);
+    thief = manager(w, 2);
+    attach(w, thief, 1, 3);
+    assert_true(kicked(w, thief, PROMP_ERR_SESSION_FOREIGN));
+}
+
+static void a_manager_that_does_not_come_back_is_missed(void **state)
+{
+    /* Aim: a session that a new broker learnt of ends when its manager has not come for a lease. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 2, false), only[] = {n, 0};
+
+    held(w, n, 1, 1, 0, 2);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    live(w, LEASE - 50, only);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n), 0);
+    live(w, 100, only);
+    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n)->message.kill.cause,
+                     PROMP_ERR_WORKER_LEASE);
+}
+
+static void the_tree_is_built_from_its_root(void **state)
+{
+    /* Aim: child sessions told before their parents, down three levels on two nodes, are owned by their root's key when that is told,
+     * and are routed from node to node. */
+    world_t *w = *state;
+    promp_broker_peer_number_t a = node(w, NODE_KEY, 9, false), b = node(w, NODE_KEY + 1, 9, false),
+                               m = manager(w, 1);
+
+    held(w, b, 4, 2, 3, 2); /* the owner that is told for a child does not count */
+    held(w, b, 2, 2, 1, 2);
+    simple(w, b, PROMP_TYPE_HELD_END, 0);
+    held(w, a, 3, 1, 2, 2);
+    assert_int_equal(counters(w).unrooted, 3);
+    data(w, b, 2, 0, 10);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_NO_ROUTE, b), 1);
+    held(w, a, 1, 1, 0, 2);
+    simple(w, a, PROMP_TYPE_HELD_END, 0);
+    assert_int_equal(counters(w).unrooted, 0);
+    forget(w);
+    attach(w, m, 1, 2);
+    attach(w, a, 2, 2); /* 1 runs on a and manages 2 on b, and so on */
+    attach(w, b, 3, 2);
+    attach(w, a, 4, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_ATTACH, a), 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_ATTACH, b), 2);
+    w->key[1].role = 0; /* all of them are charged to key 1 */
+    promp_broker_core_keys_changed(w->core, w->now);
+    drain(w);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, a), 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, b), 2);
+}
+
+static void children_without_root_end(void **state)
+{
+    /* Aim: a session whose parent nobody tells is killed when its lease is over, and one whose parents go round in a circle too. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 9, false), only[] = {n, 0};
+
+    held(w, n, 2, 1, 1, 2);
+    held(w, n, 3, 1, 4, 2);
+    held(w, n, 4, 1, 3, 2);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    live(w, LEASE - 50, only);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n), 0);
+    live(w, 100, only);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n), 3);
+    live(w, LEASE, only);
+    assert_int_equal(counters(w).sessions, 0);
+    assert_int_equal(counters(w).unrooted, 0);
+}
+
+static void an_unanswered_start_is_asked_again(void **state)
+{
+    /* Aim: a START that was lost with the node's connection is sent again when the node, back, does not have the session; when it has,
+     * the manager gets STARTED. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 4, true), m = manager(w, 1);
+
+    start(w, m, 1);
+    start(w, m, 2);
+    promp_broker_core_closed(w->core, n, PROMP_ERR_PEER_LEFT, w->now);
+    n = node(w, NODE_KEY, 4, false);
+    held(w, n, 1, 1, 0, 2);
+    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m)->frame.session.b[0], 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n), 0);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n)->frame.session.b[0], 2);
+    assert_int_equal(counters(w).places_used, 2);
+}
+
+static void a_start_waits_for_the_node_that_has_it(void **state)
+{
+    /* Aim: a manager that asks a new broker again while the node with its worker is still away gets that worker when it comes, and
+     * no second one. */
+    world_t *w = *state;
+    promp_broker_peer_number_t m = manager(w, 1), n;
+
+    start(w, m, 1);
+    n = node(w, NODE_KEY, 4, false);
+    held(w, n, 1, 1, 0, 2);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m), 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n), 0);
+    assert_int_equal(counters(w).sessions, 1);
+    assert_int_equal(counters(w).starts_waiting, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_broker_without_memory_learns_all), CASE(a_manager_that_does_not_come_back_is_missed),
+        CASE(the_tree_is_built_from_its_root),    CASE(children_without_root_end),
+        CASE(an_unanswered_start_is_asked_again), CASE(a_start_waits_for_the_node_that_has_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
