@@ -33,9 +33,11 @@ uint32_t promp_manager_core_busy_one(promp_manager_core_t *core, uint32_t worker
 }
 
 /* An end that waits for the user to make room in his inbox is as good as shown: he is here, waiting for
- * it. */
+ * it. A dead worker runs nothing any more, though what it had sent may still wait. */
 static bool is_aborting(const worker_t *w, bool shown)
 {
+    if (w->state == WORKER_DRAINING && (!shown || w->blocked.next))
+        return false;
     return (shown && !w->blocked.next ? w->over : w->done) < w->aborting;
 }
 

@@ -186,12 +186,29 @@ static void other_node(void **state)
     assert_true(promp_manager_core_worker_ready(rig->core, 2));
 }
 
+static void abort_of_a_dead_one(void **state)
+{
+    /* A dead worker whose last messages wait for room in the inbox is not being aborted any more. */
+    rig_t *rig = *state;
+    uint32_t id = rig_start(rig, 0, true);
+    promp_manager_core_set_limits(rig->core, 0, 1, 0);
+    rig_task(rig, id);
+    rig_message(rig, id, 1, "taken");
+    rig_message(rig, id, 1, "waits");
+    promp_manager_core_abort(rig->core, id, 100, rig->now);
+    assert_true(promp_manager_core_aborting(rig->core, id, true));
+    rig_gone(rig, id, PROMP_ERR_WORKER_ABORTED, true);
+    assert_false(promp_manager_core_aborting(rig->core, id, true));
+    assert_false(promp_manager_core_aborting(rig->core, id, false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_CASE(gone_before_its_data), RIG_CASE(gone_with_loss), RIG_CASE(gone_not_ready),
         RIG_CASE(gone_again),           RIG_CASE(path_restored),  RIG_CASE(path_lost_for_lease),
         RIG_CASE(path_gap_forgiven),    RIG_CASE(node_lost),      RIG_CASE(other_node),
+        RIG_CASE(abort_of_a_dead_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
