@@ -121,6 +121,19 @@ static void confirm(promp_broker_core_t *core, promp_broker_session_t *s, const 
         promp_broker_effects_say(core, s->node->peer, &kill, &s->id, 0);
 }
 
+/* The manager asked a broker that did not know yet that this node has it. Where another node was asked meanwhile and has not
+ * answered, the worker that runs is preferred: the other's is unwanted when it starts. Not where that one is the manager's own
+ * node, which tells the manager by itself that it has started. */
+static bool is_awaited(const promp_broker_session_t *s, const promp_broker_node_t *node,
+                       const promp_msg_held_t *held)
+{
+    bool open = s->state == PROMP_BROKER_WAITING || (s->state == PROMP_BROKER_ASKED && s->node != node &&
+                                                     held->state == 2 && !promp_broker_table_local(s));
+
+    return open && s->key && promp_id_equal(&s->key->id, &held->owner) &&
+           promp_id_equal(&s->parent_id, &held->parent);
+}
+
 promp_err_t promp_broker_held(promp_broker_core_t *core, promp_broker_node_t *node, const promp_id_t *id,
                               const promp_msg_held_t *held)
 {
@@ -137,9 +150,8 @@ promp_err_t promp_broker_held(promp_broker_core_t *core, promp_broker_node_t *no
         return PROMP_ERR_LIMIT_WORKERS;
     if (!s)
         return adopt(core, node, id, held);
-    /* Its manager asked a broker that did not know yet that this node has it. */
-    if (s->state == PROMP_BROKER_WAITING && s->key && promp_id_equal(&s->key->id, &held->owner) &&
-        promp_id_equal(&s->parent_id, &held->parent)) {
+    if (is_awaited(s, node, held)) {
+        promp_broker_table_unplace(core, s);
         promp_broker_table_place(core, s, node);
         promp_broker_table_state(core, s, PROMP_BROKER_ASKED);
     }

@@ -151,12 +151,90 @@ static void a_start_waits_for_the_node_that_has_it(void **state)
     assert_int_equal(counters(w).starts_waiting, 0);
 }
 
+static void the_worker_that_runs_is_preferred(void **state)
+{
+    /* Aim: a new broker that was asked again, and asked another node before the one with the worker came, takes that worker for the
+     * session; the other one's is killed if it starts, its refusal changes nothing. */
+    world_t *w = *state;
+    promp_broker_peer_number_t other = node(w, NODE_KEY, 4, true), m = manager(w, 1), n;
+
+    start(w, m, 1);
+    start(w, m, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, other), 2);
+    n = node(w, NODE_KEY + 1, 4, false);
+    held(w, n, 1, 1, 0, 2);
+    held(w, n, 2, 1, 0, 2);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m), 2);
+    started(w, other, 1);
+    refused(w, other, 2, PROMP_ERR_PROCESSES);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n), 0);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, other), 1);
+    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, other)->frame.session.b[0], 1);
+    gone(w, other, 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_GONE, m), 0);
+    attach(w, m, 1, 2);
+    attach(w, m, 2, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_ATTACH, n), 2);
+    assert_int_equal(counters(w).running, 2);
+    assert_int_equal(counters(w).places_used, 2);
+    assert_int_equal(counters(w).starts_waiting, 0);
+}
+
+static void a_second_worker_is_killed(void **state)
+{
+    /* Aim: where the node that was asked has answered, or the session is claimed for another owner, what a second node holds of it is
+     * killed, and the session stays where it is. */
+    world_t *w = *state;
+    promp_broker_peer_number_t first = node(w, NODE_KEY, 4, true), m = manager(w, 1), n;
+
+    start(w, m, 1);
+    started(w, first, 1);
+    start(w, m, 2);
+    n = node(w, NODE_KEY + 1, 4, false);
+    held(w, n, 1, 1, 0, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n), 1);
+    held(w, n, 2, 2, 0, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n), 2);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    attach(w, m, 1, 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_ATTACH, first), 1);
+    assert_int_equal(counters(w).asked, 1);
+}
+
+static void a_manager_keeps_the_worker_of_its_own_node(void **state)
+{
+    /* Aim: a node that was asked for a worker of its own worker relays it by itself: what another node holds of it is killed, also
+     * before the answer. */
+    world_t *w = *state;
+    promp_broker_peer_number_t home = node(w, NODE_KEY, 4, true), m = manager(w, 1), n;
+    promp_message_t ask = start_of();
+
+    run(w, m, home, 1);
+    ask.start.parent = id_of(1);
+    say(w, home, &ask, 2, 0);
+    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, home)->frame.session.b[0], 2);
+    n = node(w, NODE_KEY + 1, 4, false);
+    held(w, n, 2, 1, 1, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, n), 1);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    started(w, home, 2);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_KILL, home), 0);
+    assert_int_equal(counters(w).running, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_broker_without_memory_learns_all), CASE(a_manager_that_does_not_come_back_is_missed),
-        CASE(the_tree_is_built_from_its_root),    CASE(children_without_root_end),
-        CASE(an_unanswered_start_is_asked_again), CASE(a_start_waits_for_the_node_that_has_it),
+        CASE(a_broker_without_memory_learns_all),
+        CASE(a_manager_that_does_not_come_back_is_missed),
+        CASE(the_tree_is_built_from_its_root),
+        CASE(children_without_root_end),
+        CASE(an_unanswered_start_is_asked_again),
+        CASE(a_start_waits_for_the_node_that_has_it),
+        CASE(the_worker_that_runs_is_preferred),
+        CASE(a_second_worker_is_killed),
+        CASE(a_manager_keeps_the_worker_of_its_own_node),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,9 @@ static void end_silent(promp_manager_core_t *core, worker_t *w)
     snprintf(text, sizeof text, "nothing was heard for %u ms", (unsigned)w->timeout);
     promp_manager_core_end_lost(core, w, core->up ? PROMP_ERR_WORKER_LEASE : PROMP_ERR_WORKER_NODE_LOST,
                                 text);
+    /* A relay may find the worker again on this path, which may stay for good: another one is not waited for. */
+    w->say_kill = core->up;
+    promp_manager_core_touch(core, w);
 }
 
 static int64_t tick_alive(promp_manager_core_t *core, worker_t *w, int64_t now)

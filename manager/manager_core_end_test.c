@@ -134,6 +134,44 @@ static void path_lost_for_lease(void **state)
     assert_int_equal(rig->worker[0].acked, 1);
 }
 
+static void silent_on_a_path(void **state)
+{
+    /* A worker that is not heard for its lease while the link is up is given up, and the node is told at once to kill it: the link may
+     * stay as it is. */
+    rig_t *rig = *state;
+    uint32_t id = rig_start(rig, 0, true);
+    promp_worker_exit_t end;
+    rig->hold = true;
+    rig_path(rig, false, false);
+    rig_path(rig, true, false);
+    rig_sleep(rig, 1900);
+    assert_int_equal(rig->worker[0].killed, 0);
+    rig_sleep(rig, 200);
+    assert_true(promp_manager_core_exit(rig->core, id, &end));
+    assert_int_equal(end.cause, PROMP_ERR_WORKER_LEASE);
+    assert_int_equal(rig->worker[0].killed, PROMP_ERR_WORKER_LEASE);
+    rig_gone(rig, id, PROMP_ERR_WORKER_LEASE, false);
+    assert_int_equal(rig->worker[0].acked, 1);
+}
+
+static void lost_with_unread_messages(void **state)
+{
+    /* The node, back after the lease, is told to kill a worker that was given up, also while its last messages wait for the user. */
+    rig_t *rig = *state;
+    uint32_t id = rig_start(rig, 0, true);
+    promp_worker_exit_t end;
+    promp_manager_core_set_limits(rig->core, UINT64_MAX, 1, UINT64_MAX);
+    rig_message(rig, id, 1, "one");
+    rig_message(rig, id, 2, "two");
+    rig_path(rig, false, false);
+    rig_sleep(rig, 2020);
+    assert_false(promp_manager_core_worker_alive(rig->core, id));
+    assert_false(promp_manager_core_exit(rig->core, id, &end));
+    rig_path(rig, true, false);
+    rig_pump(rig);
+    assert_int_equal(rig->worker[0].killed, PROMP_ERR_WORKER_NODE_LOST);
+}
+
 static void path_gap_forgiven(void **state)
 {
     /* When this machine slept the lease does not run on. */
@@ -205,9 +243,17 @@ static void abort_of_a_dead_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_CASE(gone_before_its_data), RIG_CASE(gone_with_loss), RIG_CASE(gone_not_ready),
-        RIG_CASE(gone_again),           RIG_CASE(path_restored),  RIG_CASE(path_lost_for_lease),
-        RIG_CASE(path_gap_forgiven),    RIG_CASE(node_lost),      RIG_CASE(other_node),
+        RIG_CASE(gone_before_its_data),
+        RIG_CASE(gone_with_loss),
+        RIG_CASE(gone_not_ready),
+        RIG_CASE(gone_again),
+        RIG_CASE(path_restored),
+        RIG_CASE(path_lost_for_lease),
+        RIG_CASE(path_gap_forgiven),
+        RIG_CASE(node_lost),
+        RIG_CASE(other_node),
+        RIG_CASE(silent_on_a_path),
+        RIG_CASE(lost_with_unread_messages),
         RIG_CASE(abort_of_a_dead_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

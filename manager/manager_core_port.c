@@ -14,6 +14,7 @@ static void path_up(promp_manager_core_t *core, const promp_id_t *node)
         worker_t *w = WORKER_OF(at, member);
         if (other && w->state != WORKER_STARTING)
             promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_NODE_LOST, "another node answers now");
+        w->owed = w->owed && !other;
     }
     for (promp_node_t *at = promp_list_first(&core->ended); at; at = promp_list_after(&core->ended, at)) {
         worker_t *w = WORKER_OF(at, member);
@@ -37,7 +38,7 @@ static void port_path(void *self, bool up, bool lost, const promp_id_t *node, in
         next = promp_list_after(&core->live, at);
         worker_t *w = WORKER_OF(at, member);
         w->say_start = w->state == WORKER_STARTING && !w->refused && up;
-        w->say_kill = w->state == WORKER_ALIVE && w->kill_cause && up;
+        w->say_kill = up && w->kill_cause && (w->state == WORKER_ALIVE || w->owed);
         if (w->state != WORKER_STARTING)
             promp_session_path(w->session, up, now);
         promp_manager_core_touch(core, w);
