@@ -61,7 +61,7 @@ static void make_side(promp_manager_t *manager, const promp_id_t *session)
     if (!affordable(ends[0]) || promp_hub_hand(manager->hub, session, &lend, ends[1]))
         close(ends[0]);
     else
-        (void)promp_hub_side_add(manager->hub, manager, session, ends[0]);
+        (void)promp_hub_side_add(manager->hub, manager, session, ends[0], false);
     close(ends[1]);
 }
 

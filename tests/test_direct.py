@@ -23,6 +23,7 @@ def test_past_the_node(world):
     m = world.manager()
     w = m.start()
     assert m.call(w, "add", 1, 2) == 3
+    m.until("time", timeout=0.3, check=False)  # the worker changes its way when all that it sent is acknowledged
     agent = world.one("agent").pid
     os.kill(agent, signal.SIGSTOP)
     try:

@@ -49,8 +49,12 @@ static bool on_next(void *arg, promp_out_t *out, uint64_t room, int64_t now)
 {
     promp_worker_t *worker = arg;
     bool some = promp_worker_core_ops.next(worker->core, out, room, now);
-    if (!some)
+    if (!some) {
         promp_worker_pipes_watch(worker);
+        if (promp_worker_core_settled(
+                worker->core)) /* what may come last must not overtake what came before */
+            promp_hub_side_use(worker->hub, promp_hub_session(worker->hub));
+    }
     return some;
 }
 
@@ -80,7 +84,7 @@ static promp_err_t on_handed(void *arg, const promp_frame_t *frame, int fd, bool
                                            PROMP_AT_UP, PROMP_VERSION_HIGH, &message);
     if (!err && fd >= 0 && !message.lend.request) { /* a direct way to the manager */
         *mine = true;
-        (void)promp_hub_side_add(worker->hub, worker, &frame->session, fd);
+        (void)promp_hub_side_add(worker->hub, worker, &frame->session, fd, true);
     } else if (!err && fd >= 0) {
         *mine = promp_worker_core_lent(worker->core, message.lend.request, fd);
     }

@@ -72,7 +72,11 @@ void promp_hub_pump(promp_hub_t *hub);
 /* Gives a session of a core a direct way to its other end: a stream socket, taken over also on failure. The hub moves the
  * session's frames over it from now on, until it breaks or the link to the node does: then over the link again. The core
  * is told (port.h). OK, STATE (it has one, or the link is down), DESCRIPTORS, MEMORY. Lock held. */
-promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *session, int fd);
+promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *session, int fd, bool held);
+/* Ends the holding of a side that was added held: until then it is only read, and the core does not know of it. So an end that
+ * may die changes its way when nothing of it is unacknowledged, or its last words could overtake those before them and be
+ * dropped as a gap. Lock held. */
+void promp_hub_side_use(promp_hub_t *hub, const promp_id_t *session);
 
 /* Sends a frame with one descriptor, which stays the caller's, to the other end of a session, ahead of its data. OK: it is on
  * its way, though a relay may have to send it without the descriptor; STATE: there is no way at the moment; else why not.

@@ -130,7 +130,9 @@ void promp_hub_close_fds(const promp_frame_t *frame, const int *fds);
 
 /* hub_side.c */
 promp_side_t *promp_hub_side_find(promp_hub_t *hub, const promp_id_t *session);
-void promp_hub_sides_look(promp_hub_t *hub, int64_t now); /* does what is to be done at once, waits for nothing */
+promp_side_t *promp_hub_side_to(promp_hub_t *hub, const promp_id_t *session); /* that we send on */
+void promp_hub_sides_look(promp_hub_t *hub,
+                          int64_t now); /* does what is to be done at once, waits for nothing */
 /* As promp_hub_hand; where it fails for want of descriptors, nothing but this frame is missing. */
 promp_err_t promp_hub_side_send(promp_hub_t *hub, promp_side_t *side, const promp_out_t *out, const int *fds,
                                 size_t count, int64_t now);

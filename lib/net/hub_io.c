@@ -187,7 +187,7 @@ promp_err_t promp_hub_hand(promp_hub_t *hub, const promp_id_t *session, const pr
     if (err)
         return err;
     out.frame.fds = 1;
-    promp_side_t *side = promp_hub_side_find(hub, session);
+    promp_side_t *side = promp_hub_side_to(hub, session);
     if (side)
         return promp_hub_side_send(hub, side, &out, &fd, 1, promp_clock_ms());
     err = promp_link_send(hub->link, &out, &fd, 1, 0);
@@ -209,7 +209,7 @@ static promp_err_t send_one(promp_hub_t *hub, const promp_out_t *out, bool *link
     promp_side_t *side = NULL;
 
     if (hub->sides.count && promp_message_row(out->frame.type)->on == PROMP_ON_SESSION)
-        side = promp_hub_side_find(hub, &out->frame.session);
+        side = promp_hub_side_to(hub, &out->frame.session);
     if (side) {
         (void)promp_hub_side_send(hub, side, out, NULL, 0,
                                   now); /* on failure the session finds another way */

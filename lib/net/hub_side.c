@@ -21,6 +21,7 @@ struct promp_side {
     promp_link_t *link;
     promp_port_t port; /* whose session it is */
     bool ended;
+    bool held;   /* only read: what we send still goes over the link */
     bool writes; /* epoll looks for room, too */
     bool corked;
 };
@@ -35,6 +36,13 @@ promp_side_t *promp_hub_side_find(promp_hub_t *hub, const promp_id_t *session)
     return hub->side_map ? promp_map_get(hub->side_map, session) : NULL;
 }
 
+promp_side_t *promp_hub_side_to(promp_hub_t *hub, const promp_id_t *session)
+{
+    promp_side_t *side = promp_hub_side_find(hub, session);
+
+    return side && !side->held ? side : NULL;
+}
+
 static uint64_t room_of(const promp_side_t *side)
 {
     return promp_link_wants_write(side->link) ? 0 : promp_link_room(side->link);
@@ -42,7 +50,7 @@ static uint64_t room_of(const promp_side_t *side)
 
 static void tell_room(promp_side_t *side, int64_t now)
 {
-    if (!side->ended)
+    if (!side->ended && !side->held)
         side->port.ops->side(side->port.core, &side->session, true, room_of(side), now);
 }
 
@@ -264,7 +272,7 @@ static promp_err_t prepare(promp_hub_t *hub)
     return err;
 }
 
-promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *session, int fd)
+promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *session, int fd, bool held)
 {
     promp_side_t *side = calloc(1, sizeof *side);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = side};
@@ -281,6 +289,7 @@ promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *s
         goto err0;
     }
     side->session = *session;
+    side->held = held;
     side->link = promp_link_new(fd); /* takes fd over, also on failure */
     if (!side->link || promp_map_put(hub->side_map, session, side)) {
         err = PROMP_ERR_MEMORY;
@@ -303,6 +312,17 @@ err1:
 err0:
     free(side);
     return err;
+}
+
+void promp_hub_side_use(promp_hub_t *hub, const promp_id_t *session)
+{
+    promp_side_t *side = promp_hub_side_find(hub, session);
+
+    if (!side || !side->held)
+        return;
+    side->held = false;
+    tell_room(side, promp_clock_ms());
+    hub->dirty = true;
 }
 
 /* What the other end has written, which may be dead, is all in the socket. Who goes on writing is not waited for. */

@@ -153,7 +153,7 @@ static void side_for_another(fake_core_t *core)
     sided_t *other = core->arg;
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    (void)promp_hub_side_add(core->hub, &other->core, &other->core.id, ends[0]);
+    (void)promp_hub_side_add(core->hub, &other->core, &other->core.id, ends[0], false);
     fake_node_take(&other->peer, ends[1]);
 }
 

@@ -54,7 +54,7 @@ static void test_add_refused(void **state)
             fake_expect_paths(hub, &a.core, 1, 1, 0);
         }
         promp_hub_lock(hub);
-        assert_int_equal(promp_hub_side_add(hub, i == 1 ? &stranger : &a.core, &a.core.id, ends[0]),
+        assert_int_equal(promp_hub_side_add(hub, i == 1 ? &stranger : &a.core, &a.core.id, ends[0], false),
                          PROMP_ERR_STATE);
         promp_hub_unlock(hub);
         assert_int_equal(read(ends[1], &byte, 1), 0);

@@ -13,7 +13,7 @@ void sided_add(promp_hub_t *hub, sided_t *sided)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     fake_node_take(&sided->peer, ends[1]);
     promp_hub_lock(hub);
-    assert_int_equal(promp_hub_side_add(hub, &sided->core, &sided->core.id, ends[0]), PROMP_OK);
+    assert_int_equal(promp_hub_side_add(hub, &sided->core, &sided->core.id, ends[0], false), PROMP_OK);
     promp_hub_unlock(hub);
 }
 
