@@ -37,6 +37,32 @@ static void test_frames(void **state)
     promp_hub_destroy(&hub);
 }
 
+static void test_held(void **state)
+{
+    /* A side that is held is read, but frames go over the link until it is used. */
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    sided_t a = {.core.size = 10};
+    int ends[2];
+    assert_int_equal(promp_hub_attach(hub, fake_core_port(&a.core)), PROMP_OK);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    fake_node_take(&a.peer, ends[1]);
+    promp_hub_lock(hub);
+    assert_int_equal(promp_hub_side_add(hub, &a.core, &a.core.id, ends[0], true), PROMP_OK);
+    promp_hub_unlock(hub);
+    sided_send(hub, &a.core, 1);
+    sided_expect_data(node, &a.core);
+    fake_node_data(&a.peer, &a.core.id, "a", 1);
+    sided_expect_frames(hub, &a.core, 1);
+    promp_hub_lock(hub);
+    promp_hub_side_use(hub, &a.core.id);
+    promp_hub_unlock(hub);
+    sided_send(hub, &a.core, 1);
+    sided_expect_data(&a.peer, &a.core);
+    sided_detach(hub, &a);
+    promp_hub_destroy(&hub);
+}
+
 static void test_add_refused(void **state)
 {
     /* Who has a side, is no core of the hub, or has no link gets none; the descriptor is closed. */
@@ -237,8 +263,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_frames), TEST(test_add_refused), TEST(test_pump),
-        TEST(test_full),   TEST(test_hand),        TEST(test_hand_without_descriptors),
+        TEST(test_frames),
+        TEST(test_held),
+        TEST(test_add_refused),
+        TEST(test_pump),
+        TEST(test_full),
+        TEST(test_hand),
+        TEST(test_hand_without_descriptors),
     };
     return cmocka_run_group_tests_name("hub_side", tests, NULL, NULL);
 }
