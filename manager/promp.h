@@ -68,11 +68,18 @@ typedef struct {
      * promp_worker_close (with promp_worker_run: before its task returns for the last time); NULL: a root
      * manager */
     promp_worker_t *parent;
-    bool no_start;        /* do not start a local node where none runs */
+    bool no_start; /* do not start a local node where none runs */
+    const char *
+        broker; /* root: "tcp://HOST:PORT" in place of the configured address, or "local": this host's node; NULL: what
+                           PROMP_BROKER says, else the configuration */
+    const char
+        *config; /* root: folder with the manager's key and the broker's address; NULL: PROMP_CONFIG, else
+                           ~/.config/promp */
 } promp_manager_config_t; /* all zero: the default */
 
-/* Makes a manager and connects it to this user's local node, which is started where none runs (at most 5 s).
- * config NULL: defaults. NULL on failure, with *error (may be NULL) filled. */
+/* Makes a manager and connects it, in at most 5 s: to the broker of the configuration (`promp join` writes it); where there is
+ * none, to this user's local node, which is started where none runs. config NULL: defaults. NULL on failure, with *error (may
+ * be NULL) filled. */
 PROMP_EXPORT promp_manager_t *promp_manager_new(const promp_manager_config_t *config, promp_error_t *error);
 
 /* Asks all workers to stop, waits up to 1 s, ends what is left, and frees everything; *manager is NULL
@@ -96,22 +103,37 @@ PROMP_EXPORT promp_err_t promp_manager_set_timeout(promp_manager_t *manager, int
 PROMP_EXPORT int promp_manager_timeout(const promp_manager_t *manager);
 /* 0 in a root process, else the level of the worker that made this manager. */
 PROMP_EXPORT uint32_t promp_manager_level(const promp_manager_t *manager);
+/* Whether its workers are started by nodes of a cluster: on other machines, as other users. */
+PROMP_EXPORT bool promp_manager_remote(const promp_manager_t *manager);
 /* Limit in bytes on what is queued and unsent, all workers together; default 1 GiB. */
 PROMP_EXPORT promp_err_t promp_manager_set_unsent_limit(promp_manager_t *manager, uint64_t bytes);
 
 typedef struct {
-    /* worker program; with a slash a path (relative: to the manager's folder), else looked for in $PATH */
+    /* worker program; with a slash a path (relative: to the manager's folder), else looked for in $PATH. In a cluster a path
+     * is absolute and means the node's files, and a name is looked for there: in the folder of promp-node, then in its $PATH */
     const char *program;
     const char *const *argv; /* NULL-ended, argv[0] included; NULL: {program} */
-    const char *const *env;  /* NULL-ended NAME=value; NULL: the manager's environment */
-    const char *folder;      /* working directory; NULL: the manager's */
-    const void *extra;       /* encoded value for the worker's language (promp_task_extra), at most 64 KiB */
+    const char *const
+        *env; /* NULL-ended NAME=value; NULL: the manager's environment. In a cluster what is added to the
+                                node's; NULL: nothing */
+    const char *
+        folder; /* working directory; NULL: the manager's. In a cluster the node's; NULL: a private one that is
+                                removed after the worker */
+    const void *extra; /* encoded value for the worker's language (promp_task_extra), at most 64 KiB */
     size_t extra_size;
     int time_limit; /* ms from its start until it is ended with WORKER_TIME_LIMIT; 0: none */
     /* NULL, or asked in this thread while the call waits, at least every 200 ms and when a signal handler has
      * run: true gives up. Calls of this manager are allowed in it, but for destroy. */
     bool (*interrupted)(void *arg);
     void *interrupted_arg;
+    /* What it asks of its node; a local node does not look at it. Zero and NULL: nothing. */
+    const char *labels; /* words with single spaces; the node has them all */
+    uint32_t cpus;      /* thousandths of a processor */
+    uint64_t memory;    /* bytes */
+    uint32_t gpus;
+    const char *node;   /* name of the node's key: this one and no other */
+    bool spread;        /* rather on a node that has few workers of this manager's key */
+    const char *python; /* "3.11": the node has this interpreter */
 } promp_start_t;
 
 /* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready

@@ -28,11 +28,21 @@ typedef struct promp_agent_core promp_agent_core_t;
 
 #define PROMP_AGENT_NONE UINT32_MAX /* no link */
 
+/* What a node of a cluster offers: the fields of OFFER. Strings are borrowed as long as the core lives. */
+typedef struct {
+    uint32_t places, cpus;
+    uint64_t memory;
+    uint32_t gpus;
+    const char *labels, *pythons;
+} promp_agent_offer_t;
+
 typedef struct {
     uint64_t seed;     /* of hashing: random in programs, fixed in simulations */
     uint32_t uid;      /* the user whose managers are served */
     int64_t idle;      /* REST so many ms after the last manager; PROMP_NEVER: stay */
-    const char *build; /* for WELCOME; static */
+    const char *build; /* for WELCOME and HELLO; static */
+    bool cluster; /* managers are behind a broker: DIAL; nobody is "opened", and idle counts for nothing */
+    promp_agent_offer_t offer;
 } promp_agent_config_t;
 
 /* What the kernel says about who connected. */
@@ -52,6 +62,8 @@ typedef enum {
     PROMP_AGENT_WATCH,   /* watch process pid (start time start): when it ends, or is not there any more, call
                             promp_agent_core_owner_died(owner); where it cannot be watched, _owner_unwatched */
     PROMP_AGENT_UNWATCH, /* stop watching owner; its number is free again */
+    PROMP_AGENT_DIAL, /* dial the broker as link. It can be sent to at once; what is sent waits until it is up. When it
+                                cannot be had, or has ended: promp_agent_core_closed(link, why) */
     PROMP_AGENT_KILL_KEEPER, /* the keeper does not answer: kill it; then promp_agent_core_keeper_lost */
     PROMP_AGENT_END /* send what the links take within a moment, then end; error: PROMP_OK in good order */
 } promp_agent_effect_kind_t;
@@ -110,6 +122,9 @@ void promp_agent_core_owner_unwatched(promp_agent_core_t *core, uint32_t owner, 
 void promp_agent_core_keeper_frame(promp_agent_core_t *core, const promp_frame_t *frame, int handle,
                                    int64_t now);
 void promp_agent_core_keeper_lost(promp_agent_core_t *core, int64_t now);
+
+/* A cluster's node shall end when its last worker has: it offers no places from now on, and REST comes then. */
+void promp_agent_core_drain(promp_agent_core_t *core, int64_t now);
 
 /* The node shall end in good order: workers are ended, managers told; REST when that is done. */
 void promp_agent_core_stop(promp_agent_core_t *core, int64_t now);

@@ -208,6 +208,9 @@ bool promp_agent_do(promp_agent_t *a, int64_t now)
         case PROMP_AGENT_UNWATCH:
             unwatch(a, e.owner);
             break;
+        case PROMP_AGENT_DIAL:
+            promp_agent_core_closed(a->core, e.link, PROMP_ERR_NO_BROKER, now);
+            break;
         case PROMP_AGENT_KILL_KEEPER:
             kill_keeper(a);
             break;

@@ -49,7 +49,8 @@ extern "C" {
     X(LIMIT_WORKERS, 1210, "the limit on workers is reached")                                                \
     X(LIMIT_LINKS, 1211, "the limit on connections is reached")                                              \
     X(NODE_RUNS, 1212, "another node already serves this folder")                                            \
-    X(NO_BROKER, 1213, "this version has no brokers: it works on one machine only")                          \
+    X(NO_BROKER, 1213, "no broker is configured")                                                            \
+    X(ZMQ_MISSING, 1214, "the library libzmq could not be loaded")                                           \
     /* 13xx: starting a worker */                                                                            \
     X(PROGRAM_MISSING, 1301, "the worker program does not exist")                                            \
     X(PROGRAM_DENIED, 1302, "the worker program may not be executed")                                        \
@@ -111,6 +112,7 @@ extern "C" {
     X(TOKEN_EXPIRED, 1723, "the token has expired")                                                          \
     X(TOKEN_USED, 1724, "the token is used up")                                                              \
     X(TOKEN_REVOKED, 1725, "the token was revoked")                                                          \
+    X(TOKEN_REFUSED, 1726, "the broker does not accept the token")                                           \
     X(ACCESS_UNKNOWN, 1731, "the key is not in the store")                                                   \
     X(ACCESS_REVOKED, 1732, "the key was revoked")                                                           \
     X(ACCESS_EXPIRED, 1733, "the key has expired")                                                           \

@@ -30,7 +30,8 @@ typedef enum {
     PROMP_WHO_GUESTS =
         PROMP_WHO_MANAGER | PROMP_WHO_NODE | PROMP_WHO_OBSERVER | PROMP_WHO_ADMIN, /* of a broker */
     PROMP_WHO_RELAYED = PROMP_WHO_ENDS | PROMP_WHO_NODE | PROMP_WHO_BROKER,
-    PROMP_WHO_ALL = 127
+    PROMP_WHO_ALL = 127,
+    PROMP_WHO_JOINER = 128 /* connected to a broker by a token's key */
 } promp_who_t;
 
 typedef enum { PROMP_AT_NEW = 1, PROMP_AT_UP = 2 } promp_at_t;

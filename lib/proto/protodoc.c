@@ -66,7 +66,8 @@ static const char *const titles[] = {
 
 static void put_who(FILE *out, unsigned mask)
 {
-    static const char *const names[] = {"manager", "worker", "node", "keeper", "broker", "observer", "admin"};
+    static const char *const names[] = {"manager", "worker",   "node",  "keeper",
+                                        "broker",  "observer", "admin", "joiner"};
     const char *comma = "";
 
     if (mask == PROMP_WHO_ALL) {

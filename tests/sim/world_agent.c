@@ -119,6 +119,9 @@ static void do_effect(proc_t *proc, const promp_agent_effect_t *e)
         sim_check(sim, agent->owners[e->owner].used);
         agent->owners[e->owner].used = false;
         break;
+    case PROMP_AGENT_DIAL: /* these nodes are local */
+        sim_fail(sim, "a local node dials");
+        break;
     case PROMP_AGENT_KILL_KEEPER:
         if (world->keeper)
             proc_kill(world->keeper, 9, 0);
