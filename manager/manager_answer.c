@@ -32,9 +32,11 @@ static void read_all(promp_answer_t *answer, promp_container_t *container, uint6
         error->code = err;
 }
 
-void promp_manager_answer_read(promp_answer_t *answer, const promp_ask_t *ask)
+void promp_manager_answer_read(promp_answer_t *answer, const promp_ask_t *ask, promp_buf_t *room)
 {
     begin(answer);
+    answer->data = *room;
+    *room = (promp_buf_t){0};
     read_all(answer, ask->container, ask->offset, ask->size);
 }
 

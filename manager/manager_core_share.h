@@ -52,6 +52,9 @@ promp_container_t *promp_manager_core_dropped(promp_manager_core_t *core);
  * open from now on, and the worker may read. Ignored when the worker is gone. */
 void promp_manager_core_opened(promp_manager_core_t *core, const promp_ask_t *ask,
                                promp_msg_opened_t *message, const promp_error_t *error);
+/* An empty buffer for the answer to a READ, where that is a large one: those are used again. Without, whoever reads makes
+ * its own. */
+void promp_manager_core_room(promp_manager_core_t *core, const promp_ask_t *ask, promp_buf_t *room);
 /* The answer to a READ: error.code OK and data of the size asked for (moves in, empty afterwards), or the error. */
 void promp_manager_core_chunk(promp_manager_core_t *core, const promp_ask_t *ask, promp_buf_t *data,
                               const promp_error_t *error);

@@ -119,9 +119,16 @@ static uint32_t port_lease(void *self)
     return promp_manager_core_ops.lease(manager->core);
 }
 
+static uint8_t *port_place(void *self, const promp_frame_t *frame, size_t *size)
+{
+    promp_manager_t *manager = self;
+    return promp_manager_core_ops.place(manager->core, frame, size);
+}
+
 const promp_port_ops_t promp_manager_port_ops = {.path = port_path,
                                                  .frame = port_frame,
                                                  .next = port_next,
                                                  .tick = port_tick,
                                                  .lease = port_lease,
-                                                 .side = port_side};
+                                                 .side = port_side,
+                                                 .place = port_place};

@@ -125,6 +125,11 @@ void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells
 promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
                            int64_t now);
 
+/* The next frame of a link, or what is here of a large one; as promp_link_next. */
+promp_err_t promp_hub_next(promp_link_t *link, promp_frame_t *frame, int *fds, bool *got);
+/* What is missing of such a one goes to its place in this core with the next read, which follows at once. */
+bool promp_hub_place(promp_link_t *link, const promp_port_t *port);
+
 promp_err_t promp_hub_lent(promp_hub_t *hub, const promp_frame_t *frame, const int *fds, int64_t now);
 void promp_hub_close_fds(const promp_frame_t *frame, const int *fds);
 

@@ -109,6 +109,22 @@ static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const 
     return PROMP_ERR_MESSAGE_SENDER;
 }
 
+promp_err_t promp_hub_next(promp_link_t *link, promp_frame_t *frame, int *fds, bool *got)
+{
+    promp_err_t err = promp_link_next(link, frame, fds, got);
+    return err || *got ? err : promp_link_begin(link, frame, got);
+}
+
+bool promp_hub_place(promp_link_t *link, const promp_port_t *port)
+{
+    const promp_frame_t *frame = promp_link_begun(link);
+    size_t size = frame ? frame->size : 0;
+    uint8_t *place = frame && port->ops->place ? port->ops->place(port->core, frame, &size) : NULL;
+    if (place)
+        promp_link_place(link, place, size);
+    return place;
+}
+
 /* All frames of the buffer, as long as there is somebody to have them. */
 static promp_err_t hand_out(promp_hub_t *hub, int64_t now)
 {
@@ -116,7 +132,7 @@ static promp_err_t hand_out(promp_hub_t *hub, int64_t now)
         promp_frame_t frame;
         int fds[PROMP_LIMIT_FRAME_FDS];
         bool got;
-        promp_err_t err = promp_link_next(hub->link, &frame, fds, &got);
+        promp_err_t err = promp_hub_next(hub->link, &frame, fds, &got);
         if (!err && got)
             err = on_frame(hub, &frame, fds, now);
         if (err || !got)
@@ -134,6 +150,8 @@ void promp_hub_read(promp_hub_t *hub, int64_t now)
     hub->reads++;
     for (int i = 0; again && i < READS_AT_ONCE; i++) {
         uint64_t before = promp_link_received(hub->link);
+        for (size_t port = 0; port < hub->port_count && !promp_hub_place(hub->link, &hub->ports[port]);)
+            port++;
         promp_err_t end = promp_link_read(hub->link, &again);
         if (end == PROMP_ERR_DESCRIPTORS)
             end = PROMP_OK; /* what was lent is read in another way */

@@ -136,7 +136,7 @@ static promp_err_t hand_out(promp_hub_t *hub, promp_side_t *side, int64_t now)
         int fds[PROMP_LIMIT_FRAME_FDS];
         promp_frame_t frame;
         bool got;
-        promp_err_t err = promp_link_next(side->link, &frame, fds, &got);
+        promp_err_t err = promp_hub_next(side->link, &frame, fds, &got);
         if (!err && got)
             err = on_frame(hub, side, &frame, fds, now);
         if (err || !got || side->ended)
@@ -150,6 +150,7 @@ static promp_err_t hand_out(promp_hub_t *hub, promp_side_t *side, int64_t now)
 static bool read_once(promp_hub_t *hub, promp_side_t *side, int64_t now)
 {
     bool again;
+    (void)promp_hub_place(side->link, &side->port);
     promp_err_t over = promp_link_read(side->link, &again);
     promp_err_t err = hand_out(hub, side, now);
 
