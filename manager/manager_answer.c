@@ -85,6 +85,18 @@ static bool read_now(promp_answer_t *answer, promp_container_t *container)
     return true;
 }
 
+bool promp_manager_answer_read_now(promp_answer_t *answer, const promp_ask_t *ask, promp_buf_t *room)
+{
+    begin(answer);
+    if (ask->container->reader != PROMP_CONTAINER_PLAIN || promp_buf_reserve(room, ask->size) ||
+        !promp_container_read_now(ask->container, ask->offset, room->data, ask->size))
+        return false;
+    answer->data = *room;
+    answer->data.size = ask->size;
+    *room = (promp_buf_t){0};
+    return true;
+}
+
 bool promp_manager_answer_open_now(promp_answer_t *answer, const promp_ask_t *ask, bool stream)
 {
     switch (way_of(answer, ask, stream)) {

@@ -123,6 +123,7 @@ static bool wants_room(const worker_t *w)
 static void rest(promp_manager_core_t *core, worker_t *w, uint64_t room, int64_t now)
 {
     promp_manager_core_unlist(core, w);
+    promp_manager_core_share_check(core, w); /* its answers may have left */
     if (!w->side && room < PROMP_LIMIT_FRAME && wants_room(w)) {
         w->starves = true;
         promp_list_append(&core->starved, &w->sending);

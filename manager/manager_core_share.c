@@ -206,6 +206,15 @@ void promp_manager_core_room(promp_manager_core_t *core, const promp_ask_t *ask,
         (void)promp_pool_take(&core->chunks, room);
 }
 
+void promp_manager_core_spare(promp_manager_core_t *core, promp_buf_t *room)
+{
+    if (promp_pool_fits(&core->chunks, room))
+        promp_pool_give(&core->chunks, room->data);
+    else
+        promp_buf_free(room);
+    *room = (promp_buf_t){0};
+}
+
 void promp_manager_core_chunk(promp_manager_core_t *core, const promp_ask_t *ask, promp_buf_t *data,
                               const promp_error_t *error)
 {
