@@ -87,10 +87,12 @@ void promp_link_take_off(promp_link_t *link, promp_link_entry_t *entry); /* the 
 void promp_link_close_fds(promp_link_entry_t *entry);
 
 /* link_read.c */
-promp_err_t promp_link_note(promp_link_t *link, const promp_frame_t *frame); /* what the link itself does with a frame */
+promp_err_t promp_link_note(promp_link_t *link,
+                            const promp_frame_t *frame); /* what the link itself does with a frame */
 
 /* link_begun.c */
-bool promp_link_more(promp_link_t *link, promp_frame_t *frame); /* the next piece of the rest; false: none is here */
+bool promp_link_more(promp_link_t *link,
+                     promp_frame_t *frame); /* the next piece of the rest; false: none is here */
 
 /* link.c */
 /* Sends LINK_ACK when a quarter of the window has been released since the last one. */

@@ -86,7 +86,8 @@ void promp_lane_in_clear(promp_lane_in_t *lane);     /* frees everything */
 promp_err_t promp_lane_in_data(promp_lane_in_t *lane, promp_lane_t number, promp_who_t from, uint64_t offset,
                                promp_slice_t piece, bool *gap);
 
-uint8_t *promp_lane_in_place(promp_lane_in_t *lane, uint64_t offset, size_t *size); /* see promp_session_place */
+uint8_t *promp_lane_in_place(promp_lane_in_t *lane, uint64_t offset,
+                             size_t *size); /* see promp_session_place */
 
 bool promp_lane_in_take(promp_lane_in_t *lane, promp_record_t *record);
 

@@ -17,8 +17,8 @@ struct promp_segment {
     uint64_t start; /* lane offset of data[0] */
     size_t size;
     size_t capacity;
-    uint8_t *data;  /* bytes, or moved */
-    uint8_t *moved; /* malloc'd: a large record's body, taken over as it was; else NULL */
+    uint8_t *data;      /* bytes, or moved */
+    uint8_t *moved;     /* malloc'd: a large record's body, taken over as it was; else NULL */
     promp_pool_t *pool; /* where that goes in the end; NULL: it is freed */
     uint8_t bytes[];
 };
