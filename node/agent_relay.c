@@ -63,6 +63,14 @@ static bool takes(const promp_agent_session_t *s, promp_agent_way_t way, const p
            s->manager->waiting_from + size <= PROMP_LIMIT_LINK_QUEUE;
 }
 
+static void note_seen(promp_agent_session_t *s, const promp_frame_t *frame)
+{
+    uint64_t to = frame->offset + frame->body.size;
+
+    if (frame->lane == PROMP_LANE_OUTPUT && to > s->output_seen)
+        s->output_seen = to;
+}
+
 /* Everything up to end has been passed on without a hole. */
 static void note_end(promp_agent_session_t *s, const promp_frame_t *frame)
 {
@@ -91,6 +99,8 @@ promp_err_t promp_agent_relay_data(promp_agent_core_t *core, promp_agent_link_t 
         return PROMP_OK;
     }
     promp_agent_link_t *to = way == PROMP_AGENT_TO_WORKER ? s->worker : s->manager;
+    if (way == PROMP_AGENT_TO_MANAGER)
+        note_seen(s, frame);
 
     if (way == PROMP_AGENT_TO_WORKER && s->state == PROMP_AGENT_DYING)
         return PROMP_OK; /* GONE comes */
@@ -114,11 +124,12 @@ promp_err_t promp_agent_relay_data(promp_agent_core_t *core, promp_agent_link_t 
 static void attached_at(promp_agent_session_t *s, const promp_frame_t *frame,
                         const promp_msg_attach_t *attach)
 {
+    const uint64_t has[PROMP_LANES] = {attach->recv0, attach->recv1, attach->recv2, attach->recv3};
+
     s->epoch = frame->epoch;
-    s->end[PROMP_LANE_CONTROL] = attach->recv0;
-    s->end[PROMP_LANE_MESSAGES] = attach->recv1;
-    s->end[PROMP_LANE_OUTPUT] = attach->recv2;
-    s->end[PROMP_LANE_BULK] = attach->recv3;
+    for (int lane = 0; lane < PROMP_LANES; lane++)
+        if (!s->ends || s->end[lane] < has[lane]) /* what waits on its way there is not lost */
+            s->end[lane] = has[lane];
 }
 
 static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
@@ -141,7 +152,7 @@ static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *li
     if (s->manager != link)
         return no_route(core, link, frame, now);
     if (m->type == PROMP_TYPE_LEND && !m->lend.request)
-        s->ends = false; /* a direct way: we do not see everything from now on */
+        s->lent = s->epoch;
     if (s->worker && s->worker->state == PROMP_AGENT_LINK_UP)
         forward(core, s->worker, frame, overtakes(frame), 0, now);
     else if (m->type == PROMP_TYPE_ATTACH)
@@ -177,8 +188,10 @@ promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link
         return no_route(core, link, frame, now);
     /* Only now is it certain that what the worker had sent before is sent again: after a restart of ours the manager's
      * ATTACH alone says nothing about that. */
-    if (m.type == PROMP_TYPE_ATTACHED && frame->epoch == s->epoch)
+    if (m.type == PROMP_TYPE_ATTACHED && frame->epoch == s->epoch && frame->epoch != s->lent) {
         s->ends = true;
+        s->lent = 0;
+    }
     forward(core, s->manager, frame, overtakes(frame), 0, now);
     return PROMP_OK;
 }

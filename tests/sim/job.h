@@ -41,6 +41,8 @@ struct job_worker {
     uint64_t messages_down, messages_down_seen; /* manager to worker */
     uint64_t messages_up, messages_up_seen;
     uint64_t outputs, outputs_seen;
+    bool congested; /* something it said was dropped for want of room: it was told to say it again */
+    uint64_t output_said, output_heard; /* bytes: given to a link or a direct way; seen by the user */
     bool was_alive, was_dead;
     bool redirect;
     bool collected, exit_seen; /* the keeper has its exit record; it may forget it */

@@ -35,6 +35,7 @@ static void take_output(user_t *user, uint64_t mark)
             sim_check(sim, batch[i].size >= 8 && job->outputs_seen < job->outputs);
             sim_check(sim, promp_get64((const uint8_t *)batch[i].text) == job->outputs_seen);
             job->outputs_seen++;
+            job->output_heard += PROMP_RECORD_HEAD + 1 + 4 + batch[i].size;
         }
         promp_manager_core_shown(user->core, batch, count);
     }
@@ -119,6 +120,17 @@ static void check_cause(const world_t *world, promp_err_t cause)
         sim_fail(world->sim, "a worker was lost for nothing: %s", promp_error_name(cause));
 }
 
+/* What it had said, in whatever socket, is here, or not certain. Only what found no room is missing for certain. */
+static void check_loss(const world_t *world, const job_worker_t *job, const promp_worker_exit_t *end)
+{
+    uint64_t told = job->output_heard + (job->congested ? end->lost_output : 0);
+    if (!job->redirect || end->unsure || told >= job->output_said)
+        return;
+    sim_fail(world->sim, "of the output of worker %u %llu bytes are missing, and %llu are said to be",
+             job->id, (unsigned long long)(job->output_said - job->output_heard),
+             (unsigned long long)end->lost_output);
+}
+
 static void look_at_worker(user_t *user, job_worker_t *job)
 {
     sim_t *sim = user->world->sim;
@@ -137,6 +149,7 @@ static void look_at_worker(user_t *user, job_worker_t *job)
     if (told && !job->was_dead) {
         sim_trace(sim, "%s: worker %u is gone: %s", user->proc->name, job->id, promp_error_name(end.cause));
         check_cause(user->world, end.cause);
+        check_loss(user->world, job, &end);
     }
     sim_check(sim, told || !job->was_dead);
     job->was_alive |= alive;
