@@ -192,6 +192,7 @@ typedef struct {
     job_task_t *task;
     int64_t task_end, linger;
     int strays; /* processes that it left behind */
+    bool crash; /* at the end of its turn */
     bool is_manager;
     user_t user; /* it is a manager itself */
 } worker_t;
@@ -207,6 +208,7 @@ void manager_died(proc_t *proc);
 proc_t *manager_start(world_t *world);
 void worker_turn(proc_t *proc);
 void worker_died(proc_t *proc);
+void worker_said(hub_t *hub, const promp_frame_t *frame); /* a link or a direct way has this DATA */
 proc_t *worker_start(world_t *world, pipe_t *pipe, const promp_id_t *session);
 /* Bodies of processes that are gone are freed when nobody is inside them any more. */
 void proc_reap(world_t *world);

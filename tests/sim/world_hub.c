@@ -236,13 +236,9 @@ static void send_one(hub_t *hub, const promp_out_t *out)
     sim_t *sim = sim_of(hub);
     bool session = promp_message_row(out->frame.type)->on == PROMP_ON_SESSION;
     side_t *side = session ? side_to(hub, &out->frame.session) : NULL;
-    job_worker_t *job = hub->worker && hub->count ? ((worker_t *)hub->proc->body)->job : NULL;
-    if (job && out->frame.type == PROMP_TYPE_DATA && out->frame.lane == PROMP_LANE_OUTPUT &&
-        promp_id_equal(&out->frame.session, &job->session)) {
-        uint64_t end = out->frame.offset + out->frame.size - PROMP_FRAME_HEADER;
-        job->output_said = end > job->output_said ? end : job->output_said;
-    }
     const packet_t packet = {.frame = sim_frame_of(sim, out)};
+    if (hub->worker && out->frame.type == PROMP_TYPE_DATA)
+        worker_said(hub, &out->frame);
     if (side) {
         pipe_send(side->pipe, side->end, packet);
         side->port.ops->side(side->port.core, &side->session, PROMP_WAY_OPEN,

@@ -35,7 +35,6 @@ static void take_output(user_t *user, uint64_t mark)
             sim_check(sim, batch[i].size >= 8 && job->outputs_seen < job->outputs);
             sim_check(sim, promp_get64((const uint8_t *)batch[i].text) == job->outputs_seen);
             job->outputs_seen++;
-            job->output_heard += PROMP_RECORD_HEAD + 1 + 4 + batch[i].size;
         }
         promp_manager_core_shown(user->core, batch, count);
     }
@@ -121,14 +120,16 @@ static void check_cause(const world_t *world, promp_err_t cause)
 }
 
 /* What it had said, in whatever socket, is here, or not certain. Only what found no room is missing for certain. */
-static void check_loss(const world_t *world, const job_worker_t *job, const promp_worker_exit_t *end)
+static void check_loss(user_t *user, const job_worker_t *job)
 {
-    uint64_t told = job->output_heard + (job->congested ? end->lost_output : 0);
-    if (!job->redirect || end->unsure || told >= job->output_said)
+    promp_worker_exit_t end;
+    if (!job->redirect || !promp_manager_core_exit(user->core, job->id, &end) || end.unsure)
         return;
-    sim_fail(world->sim, "of the output of worker %u %llu bytes are missing, and %llu are said to be",
-             job->id, (unsigned long long)(job->output_said - job->output_heard),
-             (unsigned long long)end->lost_output);
+    if (job->outputs_seen < job->outputs_said && !(job->congested && end.lost_output))
+        sim_fail(user->world->sim,
+                 "worker %u had sent %llu records of output, %llu came, %llu bytes are said to be lost",
+                 job->id, (unsigned long long)job->outputs_said, (unsigned long long)job->outputs_seen,
+                 (unsigned long long)end.lost_output);
 }
 
 static void look_at_worker(user_t *user, job_worker_t *job)
@@ -149,7 +150,6 @@ static void look_at_worker(user_t *user, job_worker_t *job)
     if (told && !job->was_dead) {
         sim_trace(sim, "%s: worker %u is gone: %s", user->proc->name, job->id, promp_error_name(end.cause));
         check_cause(user->world, end.cause);
-        check_loss(user->world, job, &end);
     }
     sim_check(sim, told || !job->was_dead);
     job->was_alive |= alive;
@@ -175,6 +175,9 @@ void user_process(user_t *user)
         look_at_worker(user, job);
     if (promp_manager_core_pending(user->core)) /* more has come meanwhile: the user comes back */
         proc_wake_at(user->proc, user->world->sim->now + 5);
+    else
+        for (job_worker_t *job = user->workers; job; job = job->next_of_user)
+            check_loss(user, job);
     if (user->ending) /* also those that have started only now */
         promp_manager_core_stop(user->core, PROMP_WORKER_ALL, user->world->sim->now);
 }
