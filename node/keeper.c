@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -86,34 +85,48 @@ static int wait_ms(int64_t until, int64_t now)
     return ms > 60000 ? 60000 : (int)ms;
 }
 
+static void wait_for(promp_keeper_t *k, int ms)
+{
+    struct pollfd *fds = k->polls;
+    bool started = false;
+
+    fds[0] = (struct pollfd){k->signals, POLLIN, 0};
+    fds[1] = (struct pollfd){-1, POLLIN, 0};
+    if (k->link && !k->link_over) {
+        fds[1].fd = promp_link_fd(k->link);
+        if (promp_link_wants_write(k->link))
+            fds[1].events |= POLLOUT;
+    }
+    size_t starting = promp_keeper_starts_poll(k, fds + PROMP_KEEPER_POLLS);
+
+    poll(fds, PROMP_KEEPER_POLLS + starting, ms);
+    for (size_t i = 0; i < starting; i++)
+        started |= fds[PROMP_KEEPER_POLLS + i].revents != 0;
+    short signals = fds[0].revents, agent = fds[1].revents; /* k->polls may move */
+    int64_t now = promp_clock_ms();
+
+    if (started)
+        promp_keeper_starts_ready(k, now);
+    if (agent & POLLOUT)
+        promp_link_flush(k->link);
+    if (agent)
+        read_agent(k, now);
+    if (signals)
+        read_signals(k, now);
+    if (now - k->oom_seen >= OOM_PACE)
+        promp_keeper_reap_memory(k, now);
+}
+
 static void loop(promp_keeper_t *k)
 {
     while (!k->ended) {
         int64_t now = promp_clock_ms(), next;
-        struct pollfd fds[] = {{k->signals, POLLIN, 0}, {-1, POLLIN, 0}, {k->starts, POLLIN, 0}};
 
         do
             next = promp_keeper_core_tick(k->core, now);
         while (promp_keeper_effects_do(k, now));
-        if (k->ended)
-            return;
-        if (k->link && !k->link_over) {
-            fds[1].fd = promp_link_fd(k->link);
-            if (promp_link_wants_write(k->link))
-                fds[1].events |= POLLOUT;
-        }
-        poll(fds, 3, wait_ms(next, now));
-        now = promp_clock_ms();
-        if (fds[1].revents & POLLOUT)
-            promp_link_flush(k->link);
-        if (fds[2].revents)
-            promp_keeper_starts_ready(k, now);
-        if (fds[1].revents)
-            read_agent(k, now);
-        if (fds[0].revents)
-            read_signals(k, now);
-        if (now - k->oom_seen >= OOM_PACE)
-            promp_keeper_reap_memory(k, now);
+        if (!k->ended)
+            wait_for(k, wait_ms(next, now));
     }
 }
 
@@ -169,8 +182,7 @@ static void finish(promp_keeper_t *k)
         if (k->worker[i].pid)
             promp_spawn_close(&k->worker[i]);
     free(k->worker);
-    if (k->starts >= 0)
-        close(k->starts);
+    free(k->polls);
     promp_keeper_core_destroy(&k->core);
     if (k->signals >= 0)
         close(k->signals);
@@ -192,8 +204,8 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     k->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    k->starts = epoll_create1(EPOLL_CLOEXEC);
-    if (k->signals < 0 || k->starts < 0)
+    k->polls = calloc(PROMP_KEEPER_POLLS, sizeof *k->polls);
+    if (k->signals < 0 || !k->polls)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "starting the keeper");
     getrlimit(RLIMIT_NOFILE, &k->files);
     all = k->files;
@@ -209,7 +221,7 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
 
 promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t *error)
 {
-    promp_keeper_t k = {.config = *config, .signals = -1, .starts = -1, .cgroup = -1, .given = -1};
+    promp_keeper_t k = {.config = *config, .signals = -1, .cgroup = -1, .given = -1};
     promp_err_t code = begin(&k, error);
 
     if (!code) {

@@ -2,11 +2,14 @@
 #ifndef PROMP_NODE_KEEPER_INSIDE_H
 #define PROMP_NODE_KEEPER_INSIDE_H
 
+#include <poll.h>
+
 #include "keeper.h"
 #include "keeper_core.h"
 #include "link.h"
 #include "spawn.h"
 
+#define PROMP_KEEPER_POLLS    2  /* descriptors that are always polled */
 #define PROMP_KEEPER_CLEANERS 64 /* at the same time; then we remove folders ourselves */
 
 typedef struct {
@@ -22,7 +25,8 @@ typedef struct {
     int given;             /* descriptor that came with the frame at hand, -1: none, or it was lost */
     promp_spawn_t *worker; /* by number; pid 0: none */
     size_t workers;
-    int starts;                           /* epoll of the reports of those that do not run yet */
+    size_t starting;                      /* those that do not run their program yet */
+    struct pollfd *polls;                 /* room for all that is polled */
     pid_t cleaner[PROMP_KEEPER_CLEANERS]; /* processes that remove private folders; 0: none */
     uint64_t serial;
     uint64_t oom_kills;
@@ -38,6 +42,8 @@ void promp_keeper_reap(promp_keeper_t *k, int64_t now);
 /* Whether the kernel has killed somebody for want of memory since the last look. */
 bool promp_keeper_reap_memory(promp_keeper_t *k, int64_t now);
 
+/* What to poll for those that are starting; returns how many. */
+size_t promp_keeper_starts_poll(const promp_keeper_t *k, struct pollfd *polls);
 /* Hears how starts have gone. */
 void promp_keeper_starts_ready(promp_keeper_t *k, int64_t now);
 /* Likewise that of a worker whose process has ended: true, when it has become its program or was killed on the way. */

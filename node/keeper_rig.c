@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -50,7 +49,6 @@ int rig_setup(void **state)
         return -1;
     rig->k = (promp_keeper_t){
         .config = {.log = &quiet, .pythons = &rig->pythons}, .signals = -1, .cgroup = -1, .given = -1};
-    rig->k.starts = epoll_create1(EPOLL_CLOEXEC);
     promp_id_make(&rig->k.node);
     getrlimit(RLIMIT_NOFILE, &rig->k.files);
     rig->k.core = promp_keeper_core_new(1, &rig->k.node, 0);
@@ -89,7 +87,7 @@ int rig_teardown(void **state)
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ; /* processes that remove folders */
     free(rig->k.worker);
-    close(rig->k.starts);
+    free(rig->k.polls);
     promp_keeper_core_destroy(&rig->k.core);
     promp_link_destroy(&rig->k.link);
     promp_link_destroy(&rig->agent);
@@ -146,7 +144,7 @@ promp_message_t rig_told(rig_t *rig, promp_type_t type, int *fd)
     while (!rig_heard(rig, type, &m, fd)) {
         if (promp_clock_ms() >= until)
             fail_msg("message %d did not come", type);
-        poll(&(struct pollfd){rig->k.starts, POLLIN, 0}, 1, 5);
+        poll(NULL, 0, 2);
         promp_keeper_starts_ready(&rig->k, 0);
         promp_keeper_reap(&rig->k, 0);
         promp_keeper_core_tick(rig->k.core, 0);

@@ -1,7 +1,6 @@
 /* Starts that are under way, and what is held of a worker until all is gone. */
-#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -9,11 +8,10 @@
 #include "scratch.h"
 #include "tree.h"
 
-#define EVENTS 16
-
 static bool has_room(promp_keeper_t *k, uint32_t number)
 {
     size_t workers = k->workers ? k->workers : 16;
+    struct pollfd *polls;
     promp_spawn_t *grown;
 
     while (workers <= number)
@@ -23,20 +21,17 @@ static bool has_room(promp_keeper_t *k, uint32_t number)
     grown = reallocarray(k->worker, workers, sizeof *grown);
     if (!grown)
         return false;
-    memset(grown + k->workers, 0, (workers - k->workers) * sizeof *grown);
     k->worker = grown;
+    polls = reallocarray(k->polls, PROMP_KEEPER_POLLS + workers, sizeof *polls);
+    if (!polls)
+        return false;
+    k->polls = polls;
+    memset(grown + k->workers, 0, (workers - k->workers) * sizeof *grown);
     k->workers = workers;
     return true;
 }
 
 /* --- beginning --- */
-
-static bool watch(promp_keeper_t *k, uint32_t number)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
-
-    return epoll_ctl(k->starts, EPOLL_CTL_ADD, k->worker[number].report, &event) == 0;
-}
 
 static promp_err_t begin(promp_keeper_t *k, const promp_keeper_effect_t *e, promp_spawn_t *worker,
                          promp_error_t *error)
@@ -55,9 +50,7 @@ static promp_err_t begin(promp_keeper_t *k, const promp_keeper_effect_t *e, prom
         return error->code;
     promp_cgroup_add(k->cgroup, worker->serial, worker->pid);
     k->worker[e->worker] = *worker;
-    if (!watch(k, e->worker))
-        promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_ERR_SYSTEM,
-                  "of worker %d only the end will be heard", (int)worker->pid);
+    k->starting++;
     return PROMP_OK;
 }
 
@@ -74,37 +67,40 @@ void promp_keeper_starts_begin(promp_keeper_t *k, const promp_keeper_effect_t *e
 
 /* --- how it goes on --- */
 
-/* Processes that we have made hold this end, too, until they run their own programs: closing it is not enough for epoll. */
-static promp_spawn_state_t look(promp_keeper_t *k, uint32_t number)
+size_t promp_keeper_starts_poll(const promp_keeper_t *k, struct pollfd *polls)
 {
-    promp_spawn_t *worker = &k->worker[number];
+    size_t count = 0;
 
-    if (worker->report >= 0)
-        epoll_ctl(k->starts, EPOLL_CTL_DEL, worker->report, NULL);
+    for (size_t i = 0; i < k->workers && count < k->starting; i++)
+        if (k->worker[i].report >= 0 && k->worker[i].pid)
+            polls[count++] = (struct pollfd){k->worker[i].report, POLLIN, 0};
+    return count;
+}
+
+static promp_spawn_state_t look(promp_keeper_t *k, promp_spawn_t *worker)
+{
+    bool open = worker->report >= 0;
     promp_spawn_state_t state = promp_spawn_look(worker);
-    if (state == PROMP_SPAWN_WAITS)
-        watch(k, number);
+
+    if (open && worker->report < 0)
+        k->starting--;
     return state;
 }
 
 void promp_keeper_starts_ready(promp_keeper_t *k, int64_t now)
 {
-    struct epoll_event events[EVENTS];
-    int count = epoll_wait(k->starts, events, EVENTS, 0);
+    for (uint32_t i = 0; i < k->workers && k->starting; i++) {
+        promp_spawn_t *worker = &k->worker[i];
 
-    for (int i = 0; i < count; i++) {
-        uint32_t number = events[i].data.u32;
-        promp_spawn_t *worker = &k->worker[number];
-
-        if (worker->report >= 0 && look(k, number) == PROMP_SPAWN_RUNS)
-            promp_keeper_core_spawned(k->core, number, (uint32_t)worker->pid, now);
+        if (worker->pid && worker->report >= 0 && look(k, worker) == PROMP_SPAWN_RUNS)
+            promp_keeper_core_spawned(k->core, i, (uint32_t)worker->pid, now);
     }
     promp_keeper_effects_do(k, now);
 }
 
 bool promp_keeper_starts_ran(promp_keeper_t *k, uint32_t number, int64_t now)
 {
-    if (look(k, number) == PROMP_SPAWN_FAILS)
+    if (look(k, &k->worker[number]) == PROMP_SPAWN_FAILS)
         return false;
     promp_keeper_core_spawned(k->core, number, (uint32_t)k->worker[number].pid, now);
     promp_keeper_effects_do(k, now); /* while its number is its own */
@@ -146,6 +142,7 @@ void promp_keeper_starts_clean(promp_keeper_t *k, promp_spawn_t *worker)
 {
     if (!worker->pid)
         return;
+    k->starting -= worker->report >= 0;
     promp_spawn_close(worker);
     promp_cgroup_remove(k->cgroup, worker->serial);
     if (worker->scratch)

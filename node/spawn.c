@@ -28,13 +28,12 @@ promp_err_t promp_spawn_reserve(void)
 
 /* The two ends of everything; what the worker gets is closed by us afterwards. */
 typedef struct {
-    int null;
     int life[2];   /* ours, the worker's */
     int out[2][2]; /* pipes: read end, write end */
     int report[2]; /* likewise */
 } ends_t;
 
-static const ends_t no_ends = {-1, {-1, -1}, {{-1, -1}, {-1, -1}}, {-1, -1}};
+static const ends_t no_ends = {{-1, -1}, {{-1, -1}, {-1, -1}}, {-1, -1}};
 
 static void shut(int *fd)
 {
@@ -45,7 +44,7 @@ static void shut(int *fd)
 
 static void ends_close(ends_t *e)
 {
-    int *all[] = {&e->null,      &e->life[0],   &e->life[1],   &e->out[0][0], &e->out[0][1],
+    int *all[] = {&e->life[0],   &e->life[1],   &e->out[0][0], &e->out[0][1],
                   &e->out[1][0], &e->out[1][1], &e->report[0], &e->report[1]};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -54,10 +53,9 @@ static void ends_close(ends_t *e)
 
 static promp_err_t ends_make(ends_t *e, promp_error_t *error)
 {
-    e->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (e->null < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->life) < 0 ||
-        pipe2(e->out[0], O_CLOEXEC) < 0 || pipe2(e->out[1], O_CLOEXEC) < 0 ||
-        pipe2(e->report, O_CLOEXEC) < 0 || fcntl(e->report[0], F_SETFL, O_NONBLOCK) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->life) < 0 || pipe2(e->out[0], O_CLOEXEC) < 0 ||
+        pipe2(e->out[1], O_CLOEXEC) < 0 || pipe2(e->report, O_CLOEXEC) < 0 ||
+        fcntl(e->report[0], F_SETFL, O_NONBLOCK) < 0)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "pipes of a worker");
     return PROMP_OK;
 }
@@ -75,8 +73,8 @@ promp_err_t promp_spawn_worker(const promp_spawn_order_t *order, promp_spawn_t *
 
     const promp_spawn_child_t child = {.words = &words,
                                        .order = order,
-                                       .fds = {ends.null, ends.out[0][1], ends.out[1][1], order->link,
-                                               ends.life[1], ends.out[0][0], ends.out[1][0]},
+                                       .fds = {-1, ends.out[0][1], ends.out[1][1], order->link, ends.life[1],
+                                               ends.out[0][0], ends.out[1][0]},
                                        .report = ends.report[1],
                                        .keeper = getpid()};
 

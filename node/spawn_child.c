@@ -123,13 +123,18 @@ static void forget_signals(void)
 static int place(const promp_spawn_child_t *c)
 {
     const int report = PROMP_SPAWN_FDS;
+    bool failed = false;
 
-    for (int i = 0; i < PROMP_SPAWN_FDS; i++)
-        if (dup2(c->fds[i], i) < 0)
-            fail(c->report, promp_error_from_errno(errno), errno, "descriptors of a worker");
-    if (dup3(c->report, report, O_CLOEXEC) < 0)
+    for (int i = 1; i < PROMP_SPAWN_FDS; i++)
+        failed |= dup2(c->fds[i], i) < 0;
+    if (failed || dup3(c->report, report, O_CLOEXEC) < 0)
         fail(c->report, promp_error_from_errno(errno), errno, "descriptors of a worker");
-    closefrom(report + 1);
+    closefrom(report + 1); /* so there is room for one more */
+
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, 0) < 0)
+        fail(report, promp_error_from_errno(errno), errno, "/dev/null");
     return report;
 }
 

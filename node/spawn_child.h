@@ -9,7 +9,7 @@
 typedef struct {
     const promp_spawn_words_t *words;
     const promp_spawn_order_t *order;
-    int fds[PROMP_SPAWN_FDS]; /* what becomes 0 to 6; all of them PROMP_SPAWN_FIRST or higher */
+    int fds[PROMP_SPAWN_FDS]; /* what becomes 1 to 6; all of them PROMP_SPAWN_FIRST or higher */
     int report;   /* pipe: a promp_error_t where it fails, nothing but its end where it does not */
     pid_t keeper; /* whose end ends it, too */
 } promp_spawn_child_t;
