@@ -31,9 +31,10 @@ static bool overtakes(const promp_frame_t *frame)
 }
 
 /* What a relay says is not answered, or two of them would do so for ever. */
-static bool is_answered(promp_type_t type)
+static bool is_answered(const promp_agent_link_t *link, promp_type_t type)
 {
-    return type != PROMP_TYPE_NO_ROUTE && type != PROMP_TYPE_CONGESTED && type != PROMP_TYPE_RESET;
+    return !link->broker ||
+           (type != PROMP_TYPE_NO_ROUTE && type != PROMP_TYPE_CONGESTED && type != PROMP_TYPE_RESET);
 }
 
 /* The broker speaks for both ends of what is elsewhere, and of what is here for managers that are not. */
@@ -190,7 +191,7 @@ static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *li
         promp_agent_relay_pass(core, s->worker, frame, overtakes(frame), 0, now);
     else if (m->type == PROMP_TYPE_ATTACH)
         s->attach = *m; /* goes when the worker has said HELLO */
-    else if ((!s->attach.type || s->epoch != frame->epoch) && is_answered(m->type))
+    else if ((!s->attach.type || s->epoch != frame->epoch) && is_answered(link, m->type))
         return no_route(core, link, frame, now);
     return PROMP_OK;
 }
@@ -224,7 +225,7 @@ promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link
     if (!s && m.type == PROMP_TYPE_ATTACH && link->session)
         s = promp_agent_broker_child_found(core, link, &frame->session, now);
     if (!s)
-        return is_answered(m.type) ? no_route(core, link, frame, now) : PROMP_OK;
+        return is_answered(link, m.type) ? no_route(core, link, frame, now) : PROMP_OK;
     if (way == PROMP_AGENT_TO_WORKER && s->state == PROMP_AGENT_ELSEWHERE)
         return to_elsewhere(core, link, s, frame, &m, now);
     if (way == PROMP_AGENT_TO_WORKER)
@@ -232,7 +233,7 @@ promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link
     if (link->broker)
         promp_agent_broker_child_routed(core, s, m.type != PROMP_TYPE_NO_ROUTE, now);
     if (!s->manager || s->manager->state != PROMP_AGENT_LINK_UP)
-        return is_answered(m.type) ? no_route(core, link, frame, now) : PROMP_OK;
+        return is_answered(link, m.type) ? no_route(core, link, frame, now) : PROMP_OK;
     /* Only now is it certain that what the worker had sent before is sent again: after a restart of ours the manager's
      * ATTACH alone says nothing about that. */
     if (m.type == PROMP_TYPE_ATTACHED && frame->epoch == s->epoch && s->state != PROMP_AGENT_ELSEWHERE)
