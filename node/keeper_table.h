@@ -24,6 +24,8 @@ typedef struct {
     promp_err_t cause; /* of SLAY */
     int64_t ended;
     promp_msg_exited_t record; /* SPAWN's facts from the beginning, the rest from the end */
+    uint32_t cpus, gpus;       /* of SPAWN, for ROSTER */
+    uint64_t memory;
     uint8_t *tail;
 } promp_keeper_worker_t;
 

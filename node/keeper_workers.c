@@ -51,7 +51,11 @@ void promp_keeper_workers_spawn(promp_keeper_core_t *core, const promp_id_t *id,
     w->record = (promp_msg_exited_t){.lease_ms = m->lease_ms,
                                      .parent = m->parent,
                                      .owner_pid = m->owner_pid,
-                                     .owner_start = m->owner_start};
+                                     .owner_start = m->owner_start,
+                                     .owner = m->owner};
+    w->cpus = m->cpus;
+    w->gpus = m->gpus;
+    w->memory = m->memory;
     w->number = promp_numbers_put(&core->numbers, w);
     if (w->number == PROMP_KEEPER_NONE)
         goto err2;
@@ -225,7 +229,11 @@ void promp_keeper_workers_roster(promp_keeper_core_t *core)
                                         .parent = w->record.parent,
                                         .owner_pid = w->record.owner_pid,
                                         .owner_start = w->record.owner_start,
-                                        .pid = w->pid}};
+                                        .pid = w->pid,
+                                        .owner = w->record.owner,
+                                        .cpus = w->cpus,
+                                        .memory = w->memory,
+                                        .gpus = w->gpus}};
 
         if (w->state == PROMP_KEEPER_LIVE && !w->runs)
             w->told = true;

@@ -80,6 +80,8 @@
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
 #define PROMP_LIMIT_PYTHONS       16   /* interpreters that one node offers */
+#define PROMP_LIMIT_STARTS_NODE                                                                              \
+    (32 * PROMP_MIB) /* bytes of starts of its workers that the broker has not answered */
 
 /* A broker */
 #define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
