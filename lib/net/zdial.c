@@ -2,6 +2,7 @@
 #include "zdial.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "zline.h"
 
@@ -10,7 +11,8 @@ struct promp_zdial {
     promp_auth_key_t *key;
     uint8_t keys[2][PROMP_AUTH_KEY_SIZE]; /* the broker's: the one it is known by, the next */
     bool has_next;
-    bool next;  /* that one is being tried */
+    int64_t from; /* seconds since 1970 from which on that one is used; 0: not known */
+    bool next;    /* that one is being tried */
     bool tried; /* both have been, one after the other */
     promp_zdial_news_t news;
 };
@@ -29,6 +31,7 @@ promp_zdial_t *promp_zdial_new(const promp_zdial_config_t *config)
     dial->has_next = config->next_key != NULL;
     if (dial->has_next)
         memcpy(dial->keys[1], config->next_key, PROMP_AUTH_KEY_SIZE);
+    dial->from = config->next_from;
     dial->key = key;
     return dial;
 
@@ -99,11 +102,14 @@ static void next_key(void *arg, const promp_msg_next_key_t *message)
 
     if ((message->key.size && !any) || same)
         return; /* no key that anybody could use, or the one it has already */
+    if (!any && dial->has_next && dial->from <= (int64_t)time(NULL))
+        return; /* its time has come: it may be the one that is served */
     dial->has_next = any;
+    dial->from = (int64_t)message->from;
     dial->next = false;
     dial->news.told = true;
     dial->news.any = any;
-    dial->news.from = message->from;
+    dial->news.from = dial->from;
     if (any) {
         memcpy(dial->keys[1], message->key.data, PROMP_AUTH_KEY_SIZE);
         memcpy(dial->news.key, message->key.data, PROMP_AUTH_KEY_SIZE);

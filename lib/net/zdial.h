@@ -14,6 +14,7 @@ typedef struct {
     const char *address;       /* as in zlink.h; copied */
     const uint8_t *server_key; /* 32 bytes: the broker's public key; copied */
     const uint8_t *next_key;   /* likewise, its next one; NULL: none is known */
+    int64_t next_from;         /* seconds since 1970 from which on that is used; 0: not known */
     promp_auth_key_t *key;     /* ours; taken over, also on failure */
 } promp_zdial_config_t;
 
@@ -31,7 +32,7 @@ typedef struct {
     bool told;  /* the broker has told its next key: */
     bool any;   /* false: there is none any more */
     uint8_t key[PROMP_AUTH_KEY_SIZE];
-    uint64_t from; /* seconds since 1970 */
+    int64_t from; /* seconds since 1970 */
 } promp_zdial_news_t;
 
 /* What is to be remembered since the last call; false: nothing. First that it moved, then what was told. Under the hub's
