@@ -13,7 +13,7 @@ struct promp_zdial {
     bool has_next;
     int64_t from; /* seconds since 1970 from which on that one is used; 0: not known */
     bool next;    /* that one is being tried */
-    bool tried; /* both have been, one after the other */
+    bool tried;   /* both have been, one after the other */
     promp_zdial_news_t news;
 };
 
@@ -90,8 +90,8 @@ static void welcomed(void *arg)
         return;
     memcpy(dial->keys[0], dial->keys[1], PROMP_AUTH_KEY_SIZE);
     dial->next = dial->has_next = false;
-    dial->news.moved = true;
-    dial->news.told = false;
+    dial->news = (promp_zdial_news_t){.moved = true};
+    memcpy(dial->news.key, dial->keys[0], PROMP_AUTH_KEY_SIZE);
 }
 
 static void next_key(void *arg, const promp_msg_next_key_t *message)
@@ -112,7 +112,7 @@ static void next_key(void *arg, const promp_msg_next_key_t *message)
     dial->news.from = dial->from;
     if (any) {
         memcpy(dial->keys[1], message->key.data, PROMP_AUTH_KEY_SIZE);
-        memcpy(dial->news.key, message->key.data, PROMP_AUTH_KEY_SIZE);
+        memcpy(dial->news.next, message->key.data, PROMP_AUTH_KEY_SIZE);
     }
 }
 

@@ -28,10 +28,11 @@ void promp_zdial_destroy(promp_zdial_t **dial);
 promp_hub_t *promp_zdial_hub(promp_zdial_t *dial, int timeout, promp_error_t *error);
 
 typedef struct {
-    bool moved; /* the next key is the broker's key now */
-    bool told;  /* the broker has told its next key: */
-    bool any;   /* false: there is none any more */
+    bool moved; /* the next key has become the broker's key, which is */
     uint8_t key[PROMP_AUTH_KEY_SIZE];
+    bool told; /* the broker has told its next key: */
+    bool any;  /* false: there is none any more */
+    uint8_t next[PROMP_AUTH_KEY_SIZE];
     int64_t from; /* seconds since 1970 */
 } promp_zdial_news_t;
 
