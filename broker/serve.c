@@ -236,7 +236,10 @@ static promp_err_t open_port(promp_serve_t *s, promp_error_t *error)
     share = promp_auth_store_share(s->store);
     code = promp_auth_handler_start(s->context, &share, promp_serve_told, s, &s->handler, error);
     promp_auth_store_destroy(&share);
-    return code ? code : promp_serve_port_open(s, error);
+    if (code)
+        return code;
+    promp_auth_handler_newer(s->handler, promp_serve_keys_newer);
+    return promp_serve_port_open(s, error);
 }
 
 static promp_err_t begin(promp_serve_t *s, promp_error_t *error)

@@ -103,6 +103,8 @@ promp_err_t promp_serve_keys_load(promp_serve_t *s, promp_error_t *error);
 void promp_serve_keys_reload(promp_serve_t *s, int64_t now);
 /* Looks at the store's folder and the clock: what changed or expired counts from now on. */
 void promp_serve_keys_look(promp_serve_t *s, int64_t now);
+/* For promp_auth_handler_newer; in the handler's thread, of s only the folder. */
+promp_auth_store_t *promp_serve_keys_newer(void *arg, const promp_auth_store_t *old);
 /* For the core: arg is the promp_serve_t. */
 promp_err_t promp_serve_keys_find(void *arg, const promp_id_t *key, promp_broker_key_info_t *info);
 

@@ -119,6 +119,16 @@ void promp_serve_keys_look(promp_serve_t *s, int64_t now)
     }
 }
 
+promp_auth_store_t *promp_serve_keys_newer(void *arg, const promp_auth_store_t *old)
+{
+    const promp_serve_t *s = arg;
+    promp_auth_store_t *store;
+
+    if (!promp_auth_store_changed(s->folder, old) || promp_auth_store_load(s->folder, &store, NULL))
+        return NULL;
+    return store;
+}
+
 /* --- who a key is --- */
 
 /* The first entry whose key begins with these bytes or comes behind them. */

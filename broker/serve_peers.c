@@ -142,6 +142,8 @@ static void on_new(promp_serve_t *s, promp_zpeer_t number, int64_t now)
         peer->due = now + PROMP_TIME_HANDSHAKE;
         return;
     }
+    if (!promp_auth_store_find(s->store, peer->key)) /* the handler has a newer store */
+        promp_serve_keys_reload(s, now);
     memcpy(id.b, peer->key, sizeof id.b);
     promp_broker_core_opened(s->core, number, &id, now);
 }

@@ -67,29 +67,39 @@ static promp_err_t prepare(void *socket, void *arg, promp_error_t *error)
     return promp_zport_prepare(socket, arg, error);
 }
 
-/* Proves that strangers are turned away with this key, then listens with it. libzmq closes a port behind our back, so an address
- * that was ours may be taken for a moment (patience, ms). */
-static promp_err_t listen_with(promp_serve_t *s, promp_auth_key_t *key, int64_t patience,
-                               promp_error_t *error)
+static promp_zport_config_t describe(const promp_serve_t *s, promp_auth_key_t *key)
 {
-    promp_zport_config_t config = {.endpoint = s->endpoint,
-                                   .secret_key = promp_auth_key_show(key),
-                                   .zap_domain = PROMP_AUTH_DOMAIN,
-                                   .peers = count_peers(s)};
-    int64_t until = promp_clock_ms() + patience;
+    return (promp_zport_config_t){.endpoint = s->endpoint,
+                                  .secret_key = promp_auth_key_show(key),
+                                  .zap_domain = PROMP_AUTH_DOMAIN,
+                                  .peers = count_peers(s)};
+}
+
+/* Proves that strangers are turned away from a port with this key. */
+static promp_err_t test_key(promp_serve_t *s, promp_auth_key_t *key, promp_error_t *error)
+{
+    promp_zport_config_t config = describe(s, key);
     promp_err_t code;
 
     atomic_store(&s->testing, true);
     code = promp_auth_selftest(s->context, prepare, &config, promp_auth_key_public(key), PROMP_TIME_SELFTEST,
                                error);
     atomic_store(&s->testing, false);
-    while (!code) {
-        code = promp_zport_new(s->context, &config, &s->port, error);
-        if (code != PROMP_ERR_PORT_TAKEN || promp_clock_ms() >= until)
-            break;
+    promp_auth_key_hide(key);
+    return code;
+}
+
+/* libzmq closes a port behind our back, so an address that was ours may be taken for a moment (patience, ms). */
+static promp_err_t listen_with(promp_serve_t *s, promp_auth_key_t *key, int64_t patience,
+                               promp_error_t *error)
+{
+    const promp_zport_config_t config = describe(s, key);
+    const int64_t until = promp_clock_ms() + patience;
+    promp_err_t code;
+
+    while ((code = promp_zport_new(s->context, &config, &s->port, error)) == PROMP_ERR_PORT_TAKEN &&
+           promp_clock_ms() < until)
         poll(NULL, 0, BIND_PACE);
-        code = PROMP_OK;
-    }
     promp_auth_key_hide(key);
     return code;
 }
@@ -106,7 +116,9 @@ promp_err_t promp_serve_port_open(promp_serve_t *s, promp_error_t *error)
     if (code)
         return code;
     strcpy(s->endpoint, s->config.listen);
-    code = listen_with(s, key, 0, error);
+    code = test_key(s, key, error);
+    if (!code)
+        code = listen_with(s, key, 0, error);
     promp_auth_key_destroy(&key);
     if (code)
         return code;
@@ -124,9 +136,12 @@ static void change_port(promp_serve_t *s, promp_auth_key_t *key, int64_t now)
 {
     promp_error_t error = {0};
 
-    promp_serve_peers_drop_all(s, now);
-    promp_zport_destroy(&s->port);
-    promp_err_t code = listen_with(s, key, BIND_TIME, &error);
+    promp_err_t code = test_key(s, key, &error);
+    if (!code) {
+        promp_serve_peers_drop_all(s, now);
+        promp_zport_destroy(&s->port);
+        code = listen_with(s, key, BIND_TIME, &error);
+    }
     if (!code)
         return;
     promp_serve_say(s, PROMP_LOG_ERROR, code, "%s", error.text);
