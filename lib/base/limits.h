@@ -79,6 +79,9 @@
 #define PROMP_LIMIT_WORKERS       4096 /* workers of one node */
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
+#define PROMP_LIMIT_PYTHONS       16   /* interpreters that one node offers */
+#define PROMP_LIMIT_STARTS_NODE                                                                              \
+    (32 * PROMP_MIB) /* bytes of starts of its workers that the broker has not answered */
 
 /* A broker */
 #define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
@@ -144,6 +147,7 @@
 #define PROMP_TIME_AWAY          500   /* peers of a broker that ends dial again after this */
 #define PROMP_TIME_REVIEW        1000  /* between looks at waiting starts that nobody may serve any more */
 #define PROMP_TIME_CONNECT       4500  /* from dialling a broker to the end of its handshake */
+#define PROMP_TIME_JOIN          4700  /* all of joining; what is being closed comes on top */
 #define PROMP_TIME_GREETING      1000  /* asking a port what it is, after it turned us away */
 #define PROMP_TIME_ZMQ_BEAT      10000 /* between ZMTP heartbeats; three unanswered ones end a connection */
 #define PROMP_TIME_ZMQ_LINGER    200   /* last frames of a connection that is being closed */
@@ -153,6 +157,7 @@
 #define PROMP_TIME_STORE_LOCK    10000 /* waiting for others who change the key store */
 #define PROMP_TIME_JOINED_LOCK   200   /* likewise, for who has frames to move meanwhile */
 #define PROMP_TIME_SELFTEST      5000 /* an unknown key is turned away by then, or the broker does not start */
+#define PROMP_TIME_PYTHON        10000 /* an interpreter tells its version by then */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
 #define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
 
