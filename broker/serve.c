@@ -9,8 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "ask.h"
 #include "auth_file.h"
+#include "auth_read.h"
 #include "notify.h"
 #include "serve_inside.h"
 
@@ -175,15 +175,21 @@ static void raise_descriptors(void)
     }
 }
 
-static promp_err_t ask_passphrase(promp_serve_t *s, promp_error_t *error)
+static promp_err_t read_passphrase(promp_serve_t *s, promp_error_t *error)
 {
-    char source[32];
+    char source[sizeof s->config.passphrase];
 
-    if (s->options->passphrase_fd < 0)
-        return *s->config.passphrase ? promp_ask(NULL, s->config.passphrase, false, &s->passphrase, error)
-                                     : PROMP_OK;
-    snprintf(source, sizeof source, "fd:%d", s->options->passphrase_fd);
-    return promp_ask(NULL, source, false, &s->passphrase, error);
+    if (s->options->passphrase_fd >= 0)
+        snprintf(source, sizeof source, "fd:%d", s->options->passphrase_fd);
+    else
+        strcpy(source, s->config.passphrase);
+    if (!*source)
+        return PROMP_OK;
+    promp_err_t code = promp_auth_read(source, PROMP_LIMIT_PASSPHRASE, &s->passphrase, error);
+    if (!code && (!s->passphrase.size || s->passphrase.size > PROMP_LIMIT_PASSPHRASE))
+        code = promp_error_set(error, PROMP_ERR_KEY_PASSPHRASE, 0, "it has to have 1 to %d bytes",
+                               PROMP_LIMIT_PASSPHRASE);
+    return code;
 }
 
 /* The folder, what it says, and what was handed over. */
@@ -201,7 +207,7 @@ static promp_err_t read_folder(promp_serve_t *s, promp_error_t *error)
     if (code)
         return code;
     atomic_store(&s->level, (int)s->config.level);
-    return ask_passphrase(s, error);
+    return read_passphrase(s, error);
 }
 
 /* The passphrase's descriptor is read before the others are closed, and the folder is one of ours. */
@@ -289,7 +295,7 @@ static void end(promp_serve_t *s)
     promp_auth_handler_stop(&s->handler);
     promp_zport_context_end(&s->context);
     promp_auth_store_destroy(&s->store);
-    promp_ask_free(&s->passphrase);
+    promp_auth_read_free(&s->passphrase);
     if (s->folder >= 0)
         close(s->folder);
     if (s->signals >= 0)
