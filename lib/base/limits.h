@@ -138,6 +138,7 @@
 #define PROMP_TIME_CONGESTED_MAX 200
 #define PROMP_TIME_NO_LEASE      30000 /* stands for the smallest lease of a link without sessions */
 #define PROMP_TIME_RECONNECT     20    /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_REDIAL        100   /* likewise for a broker; 30 s where no session lives */
 #define PROMP_TIME_GATHER        35000 /* after a broker's start: so long nodes may take to come back */
 #define PROMP_TIME_DRAIN         2000  /* what waits at a broker that ends has so long to leave */
 #define PROMP_TIME_AWAY          500   /* peers of a broker that ends dial again after this */

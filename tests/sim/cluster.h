@@ -62,8 +62,8 @@ typedef struct job {
     struct job *next;
     promp_id_t session;
     uint32_t id;
-    bool answered, refused;
-    uint64_t sent, back; /* messages to it, and their echoes */
+    bool answered, refused, left; /* left: it was stopped or killed */
+    uint64_t sent, back;          /* messages to it, and their echoes */
 } job_t;
 
 /* A manager core: of a manager's process, or of a worker. */

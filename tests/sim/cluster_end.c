@@ -68,8 +68,7 @@ static void frame_came(end_t *end, const promp_frame_t *frame)
     end->heard = sim->now;
     if (frame->type != PROMP_TYPE_WELCOME && frame->type != PROMP_TYPE_REFUSED &&
         frame->type != PROMP_TYPE_BEAT) {
-        if (frame->type != PROMP_TYPE_QUEUED)
-            cluster_user_frame(end->body, frame, &mine);
+        cluster_user_frame(end->body, frame, &mine);
         return;
     }
     sim_check(sim, promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_MANAGER,

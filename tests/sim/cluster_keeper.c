@@ -26,7 +26,7 @@ static void spawn(cluster_node_t *node, uint32_t number, const promp_id_t *id)
     copy_t *copy;
 
     if (!node->event || sim_chance(sim, node->end->cluster->refusals)) {
-        promp_keeper_core_failed(node->keeper, number, &error);
+        promp_keeper_core_failed(node->keeper, number, &error, sim->now);
         return;
     }
     copy = sim_alloc(sizeof *copy);
@@ -39,6 +39,7 @@ static void spawn(cluster_node_t *node, uint32_t number, const promp_id_t *id)
     node->event = NULL;
     node->copies = copy;
     cluster_worker_begin(copy);
+    promp_keeper_core_forked(node->keeper, number, copy->pid, sim->now);
     promp_keeper_core_spawned(node->keeper, number, copy->pid, sim->now);
 }
 

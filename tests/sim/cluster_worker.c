@@ -56,8 +56,7 @@ static void frame_came(copy_t *copy, const promp_frame_t *frame)
     sim_check(sim, frame->type != PROMP_TYPE_REFUSED);
     if (frame->type == PROMP_TYPE_WELCOME)
         path(copy, true);
-    if (frame->type == PROMP_TYPE_WELCOME || frame->type == PROMP_TYPE_BEAT ||
-        frame->type == PROMP_TYPE_QUEUED)
+    if (frame->type == PROMP_TYPE_WELCOME || frame->type == PROMP_TYPE_BEAT)
         return;
     sim_check(sim, promp_worker_core_ops.frame(copy->core, frame, &mine, sim->now) == PROMP_OK);
     if (!mine && copy->manages)

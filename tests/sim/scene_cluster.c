@@ -2,6 +2,7 @@
  * then good weather, in which everything comes to its end and leaves nothing behind. */
 #include <stdlib.h>
 
+#include "buf.h"
 #include "cluster.h"
 
 #define BROKER_MEMORY 2
@@ -151,34 +152,40 @@ static void await_end(cluster_t *cluster)
         sim_fail(cluster->sim, "the broker holds %zu bytes", sim_memory_of(BROKER_MEMORY));
 }
 
-static bool all_answered(const cluster_user_t *user)
+static bool all_started(const cluster_user_t *user)
 {
+    /* Of one that was ended while it waited, a broker without memory says nothing for a while. */
     for (const job_t *job = user->jobs; job; job = job->next)
-        if (!job->answered)
+        if (!job->answered ||
+            (!job->refused && !job->left && promp_manager_core_worker_alive(user->core, job->id) &&
+             !promp_manager_core_pid(user->core, job->id))) {
+            sim_trace(user->cluster->sim, "session %llu has no process",
+                      (unsigned long long)promp_get64(job->session.b));
             return false;
+        }
     return true;
 }
 
-/* Who says nothing for longer than a lease is not forgotten: workers live, each start that nobody waits for a place with has
- * its answer, and the broker counts what there is. */
+/* Who says nothing for longer than a lease is not forgotten: workers live, who need not wait for a place has
+ * a process, and the broker counts what there is. */
 static void keep_calm(cluster_t *cluster)
 {
     promp_broker_counters_t count;
     size_t living = 0;
-    bool answered = true;
+    bool started = true;
 
     cluster->calm = true;
     run(cluster, cluster->lease * 3 / 2);
     cluster->calm = false;
     for (unsigned i = 0; i < CLUSTER_MANAGERS; i++)
-        answered = answered && all_answered(cluster->end[i].body);
+        started = started && all_started(cluster->end[i].body);
     for (unsigned i = CLUSTER_MANAGERS; i < CLUSTER_ENDS; i++)
         for (const copy_t *c = ((cluster_node_t *)cluster->end[i].body)->copies; c; c = c->next) {
             living += !c->dead;
-            answered = answered && (!c->manages || c->dead || all_answered(&c->user));
+            started = started && (!c->manages || c->dead || all_started(&c->user));
         }
     promp_broker_core_count(cluster->broker, &count);
-    sim_check(cluster->sim, answered || count.waiting);
+    sim_check(cluster->sim, started || count.waiting);
     sim_check(cluster->sim, count.places_used == living && count.asked == 0);
 }
 
