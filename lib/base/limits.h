@@ -147,6 +147,7 @@
 #define PROMP_TIME_ZMQ_RETRY     5     /* a peer that libzmq took nothing more for is tried again */
 #define PROMP_TIME_SWEEP         1000  /* peers whose connection has ended are found */
 #define PROMP_TIME_STORE_LOCK    10000 /* waiting for others who change the key store */
+#define PROMP_TIME_JOINED_LOCK   200   /* likewise, for who has frames to move meanwhile */
 #define PROMP_TIME_SELFTEST      5000 /* an unknown key is turned away by then, or the broker does not start */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
 #define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
