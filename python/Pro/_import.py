@@ -13,14 +13,14 @@ from . import _modules, _promp, _received
 from .Core import NTContainer
 
 _FIRST = 4096  # bytes of a slot that are read at once: most sources are no longer
-_MARK = "promp:"  # begins an entry of a package's __path__
+_MARK = "promp:"  # begins an entry of a package's __path__: number of the Folder, and the part of it
 
 
 class Folder:
     """A folder of the manager's host: the sources below it, opened at the first miss."""
 
-    def __init__(self, core, name):
-        self._core, self.name, self._lock = core, name, RLock()
+    def __init__(self, core, name, number):
+        self._core, self.name, self.number, self._lock = core, name, number, RLock()
         self.container, self.root, self._slots, self._folders, self.cut = None, None, None, set(), False
 
     def open(self):
@@ -74,7 +74,7 @@ class Folder:
         return None
 
     def mark(self, name):
-        return "%s%s:%s/" % (_MARK, self.name, name)
+        return "%s%d/%s/" % (_MARK, self.number, name)
 
     def modules(self, below):
         """Yields (name, is it a package) of what is right below a part of the folder."""
@@ -159,7 +159,7 @@ class Importer:
     """The finder. core: the _promp.Worker; name: under which the folder of the manager's script is shared, None: it has none."""
 
     def __init__(self, core, name):
-        self._core, self._folders, self._pid = core, {}, os.getpid()
+        self._core, self._folders, self._pid, self._lock = core, {}, os.getpid(), RLock()
         self._main = self._folder(name) if name else None
         self._task = None  # folder of the running task's script
 
@@ -168,15 +168,17 @@ class Importer:
         sys.path_hooks.append(self._hook)
 
     def _folder(self, name):
-        folder = self._folders.get(name)
-        return folder or self._folders.setdefault(name, Folder(self._core, name))
+        with self._lock:
+            if name not in self._folders:
+                self._folders[name] = Folder(self._core, name, len(self._folders))
+            return self._folders[name]
 
     def _hook(self, entry):
         if entry.startswith(_MARK):
-            name, _, below = entry[len(_MARK):].partition(":")
-            folder = self._folders.get(name)
-            if folder is not None and folder.container is not None:
-                return Place(folder, below)
+            number, _, below = entry[len(_MARK):].partition("/")
+            for folder in list(self._folders.values()):
+                if str(folder.number) == number:
+                    return Place(folder, below)
         raise ImportError("not a package of the manager", path=entry)
 
     def enter(self, file):
