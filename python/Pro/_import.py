@@ -9,7 +9,7 @@ import os
 import sys
 from _thread import RLock
 
-from . import _modules, _promp, _received
+from . import _modules, _promp
 from .Core import NTContainer
 
 _FIRST = 4096  # bytes of a slot that are read at once: most sources are no longer
@@ -131,6 +131,8 @@ class Loader(machinery.SourceFileLoader):
 
     def _note(self, data):
         from importlib.util import decode_source
+
+        from . import _received
 
         try:
             _received.note(self.path, decode_source(data))
