@@ -12,7 +12,6 @@
 #include "cgroup.h"
 #include "keeper_inside.h"
 #include "limits.h"
-#include "proc.h"
 #include "tree.h"
 
 #define OOM_PACE   1000 /* ms between looks at how many the kernel has killed for want of memory */
@@ -61,70 +60,7 @@ static void read_agent(promp_keeper_t *k, int64_t now)
     }
 }
 
-/* --- children --- */
-
-static bool out_of_memory(promp_keeper_t *k, int64_t now)
-{
-    uint64_t before = k->oom_kills;
-
-    k->oom_kills = promp_proc_oom_kills();
-    k->oom_seen = now;
-    return k->oom_kills > before;
-}
-
-static void worker_ended(promp_keeper_t *k, uint32_t number, int64_t now)
-{
-    pid_t pid = k->worker[number].pid;
-    promp_keeper_exit_t how = {0};
-    struct rusage usage;
-    int status;
-
-    kill(-pid, SIGKILL); /* while the number is still its own */
-    if (wait4(pid, &status, 0, &usage) != pid)
-        return;
-    how.memory = (uint64_t)usage.ru_maxrss * PROMP_KIB;
-    if (WIFSIGNALED(status))
-        how.signal = WTERMSIG(status);
-    else
-        how.code = WEXITSTATUS(status);
-    how.out_of_memory = how.signal == SIGKILL && out_of_memory(k, now);
-    promp_log(k->config.log, PROMP_LOG_DEBUG, PROMP_OK, "worker %d ended, code %d, signal %d", (int)pid,
-              how.code, how.signal);
-    promp_keeper_core_exited(k->core, number, &how, now);
-}
-
-static void agent_ended(promp_keeper_t *k, int64_t now)
-{
-    int status = 0;
-
-    waitpid(k->agent, &status, 0);
-    promp_log(k->config.log, k->stopping ? PROMP_LOG_INFO : PROMP_LOG_WARNING, PROMP_OK,
-              "agent %d ended, code %d, signal %d", (int)k->agent,
-              WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    k->agent = 0;
-    promp_link_destroy(&k->link);
-    promp_keeper_core_agent_down(k->core, now);
-}
-
-static void reap(promp_keeper_t *k, int64_t now)
-{
-    read_agent(k, now); /* a SLAY that explains a death was sent before it */
-    for (;;) {
-        siginfo_t info = {0};
-        uint32_t number;
-
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
-            return;
-        number = promp_keeper_core_by_pid(k->core, (uint32_t)info.si_pid);
-        if (number != PROMP_KEEPER_NONE)
-            worker_ended(k, number, now);
-        else if (info.si_pid == k->agent)
-            agent_ended(k, now);
-        else
-            waitpid(info.si_pid, NULL, 0); /* somebody's orphan */
-        promp_keeper_effects_do(k, now);
-    }
-}
+/* --- the loop --- */
 
 static void read_signals(promp_keeper_t *k, int64_t now)
 {
@@ -132,13 +68,14 @@ static void read_signals(promp_keeper_t *k, int64_t now)
 
     while (read(k->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
-            continue; /* reap looks at all */
+            continue; /* all are looked at, below */
         k->stopping = true;
         promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "signal %u: the node ends", info.ssi_signo);
         promp_keeper_core_stop(k->core, now);
         promp_keeper_effects_do(k, now);
     }
-    reap(k, now);
+    read_agent(k, now); /* a SLAY that explains a death was sent before it */
+    promp_keeper_reap(k, now);
 }
 
 static int wait_ms(int64_t until, int64_t now)
@@ -148,32 +85,48 @@ static int wait_ms(int64_t until, int64_t now)
     return ms > 60000 ? 60000 : (int)ms;
 }
 
+static void wait_for(promp_keeper_t *k, int ms)
+{
+    struct pollfd *fds = k->polls;
+    bool started = false;
+
+    fds[0] = (struct pollfd){k->signals, POLLIN, 0};
+    fds[1] = (struct pollfd){-1, POLLIN, 0};
+    if (k->link && !k->link_over) {
+        fds[1].fd = promp_link_fd(k->link);
+        if (promp_link_wants_write(k->link))
+            fds[1].events |= POLLOUT;
+    }
+    size_t starting = promp_keeper_starts_poll(k, fds + PROMP_KEEPER_POLLS);
+
+    poll(fds, PROMP_KEEPER_POLLS + starting, ms);
+    for (size_t i = 0; i < starting; i++)
+        started |= fds[PROMP_KEEPER_POLLS + i].revents != 0;
+    short signals = fds[0].revents, agent = fds[1].revents; /* k->polls may move */
+    int64_t now = promp_clock_ms();
+
+    if (started)
+        promp_keeper_starts_ready(k, now);
+    if (agent & POLLOUT)
+        promp_link_flush(k->link);
+    if (agent)
+        read_agent(k, now);
+    if (signals)
+        read_signals(k, now);
+    if (now - k->oom_seen >= OOM_PACE)
+        promp_keeper_reap_memory(k, now);
+}
+
 static void loop(promp_keeper_t *k)
 {
     while (!k->ended) {
         int64_t now = promp_clock_ms(), next;
-        struct pollfd fds[2] = {{k->signals, POLLIN, 0}, {-1, POLLIN, 0}};
 
         do
             next = promp_keeper_core_tick(k->core, now);
         while (promp_keeper_effects_do(k, now));
-        if (k->ended)
-            return;
-        if (k->link && !k->link_over) {
-            fds[1].fd = promp_link_fd(k->link);
-            if (promp_link_wants_write(k->link))
-                fds[1].events |= POLLOUT;
-        }
-        poll(fds, 2, wait_ms(next, now));
-        now = promp_clock_ms();
-        if (fds[1].revents & POLLOUT)
-            promp_link_flush(k->link);
-        if (fds[1].revents)
-            read_agent(k, now);
-        if (fds[0].revents)
-            read_signals(k, now);
-        if (now - k->oom_seen >= OOM_PACE)
-            out_of_memory(k, now);
+        if (!k->ended)
+            wait_for(k, wait_ms(next, now));
     }
 }
 
@@ -183,7 +136,7 @@ static bool nobody_known(void *arg, pid_t pid)
 {
     promp_keeper_t *k = arg;
 
-    return pid == k->agent;
+    return pid == k->agent || promp_keeper_starts_cleaner(k, pid, false);
 }
 
 static bool all_stray(void *arg, pid_t session, uint64_t serial)
@@ -208,6 +161,7 @@ static void last_children(promp_keeper_t *k)
         if (pid > 0) {
             if (pid == k->agent)
                 k->agent = 0;
+            promp_keeper_starts_cleaner(k, pid, true);
             continue;
         }
         if (k->agent && promp_clock_ms() - begin >= AGENT_TIME)
@@ -228,6 +182,7 @@ static void finish(promp_keeper_t *k)
         if (k->worker[i].pid)
             promp_spawn_close(&k->worker[i]);
     free(k->worker);
+    free(k->polls);
     promp_keeper_core_destroy(&k->core);
     if (k->signals >= 0)
         close(k->signals);
@@ -249,8 +204,9 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     k->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (k->signals < 0)
-        return promp_error_set(error, promp_error_from_errno(errno), errno, "signalfd");
+    k->polls = calloc(PROMP_KEEPER_POLLS, sizeof *k->polls);
+    if (k->signals < 0 || !k->polls)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "starting the keeper");
     getrlimit(RLIMIT_NOFILE, &k->files);
     all = k->files;
     all.rlim_cur = all.rlim_max;
@@ -269,7 +225,7 @@ promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t 
     promp_err_t code = begin(&k, error);
 
     if (!code) {
-        out_of_memory(&k, promp_clock_ms());
+        promp_keeper_reap_memory(&k, promp_clock_ms());
         loop(&k);
     }
     finish(&k);

@@ -4,11 +4,13 @@
 
 #include "error.h"
 #include "log.h"
+#include "pythons.h"
 
 typedef struct {
-    int listening;      /* socket that managers connect to; the keeper takes it over */
-    const char *socket; /* its path, removed at the end */
-    char *const *agent; /* arguments of an agent, NULL at the end */
+    int listening;                  /* socket that managers connect to; the keeper takes it over */
+    const char *socket;             /* its path, removed at the end */
+    char *const *agent;             /* arguments of an agent, NULL at the end */
+    const promp_pythons_t *pythons; /* interpreters for workers of a cluster; NULL: none */
     const promp_log_t *log;
 } promp_keeper_config_t;
 

@@ -169,7 +169,8 @@ static promp_err_t keep(const promp_options_t *options, const promp_local_t *loc
     const promp_log_t log = {.fd = 2, .level = options->level, .program = "promp-node"};
     char idle[32];
     char *agent[] = {(char *)"promp-node", (char *)"--agent", (char *)"--idle", idle, NULL, NULL};
-    const promp_keeper_config_t config = {listening, local->socket, agent, &log};
+    const promp_keeper_config_t config = {
+        .listening = listening, .socket = local->socket, .agent = agent, .log = &log};
 
     if (options->idle == PROMP_NEVER)
         agent[2] = (char *)"--stay";

@@ -79,6 +79,9 @@
 #define PROMP_LIMIT_WORKERS       4096 /* workers of one node */
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
+#define PROMP_LIMIT_PYTHONS       16   /* interpreters that one node offers */
+#define PROMP_LIMIT_STARTS_NODE                                                                              \
+    (32 * PROMP_MIB) /* bytes of starts of its workers that the broker has not answered */
 
 /* A broker */
 #define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
@@ -149,6 +152,7 @@
 #define PROMP_TIME_STORE_LOCK    10000 /* waiting for others who change the key store */
 #define PROMP_TIME_JOINED_LOCK   200   /* likewise, for who has frames to move meanwhile */
 #define PROMP_TIME_SELFTEST      5000 /* an unknown key is turned away by then, or the broker does not start */
+#define PROMP_TIME_PYTHON        10000 /* an interpreter tells its version by then */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
 #define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
 
