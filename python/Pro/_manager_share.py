@@ -13,9 +13,10 @@ class Containers:
 
         The manager keeps what c is; what setData() or setRange() makes of c later is not shared. Under a name that is in
         use it takes the place of the other one, which those keep who have it.
-        Parameters: name - 1 to 1,024 bytes of UTF-8; those that begin with ".promp/" are reserved. c - a valid container, of another manager, too.
-        Raises: TypeError, ValueError for a null container and a text that is no name, or a reserved one, NTContainerError where c could not be
-        made, ProMPError (CONTAINER_LIMIT) for a longer name and beyond a million names, MemoryError.
+        Parameters: name - 1 to 1,024 bytes of UTF-8; those that begin with ".promp/" are reserved. c - a valid container, of
+        another manager, too.
+        Raises: TypeError, ValueError for a null container and a text that is no name, or a reserved one, NTContainerError where
+        c could not be made, ProMPError (CONTAINER_LIMIT) for a longer name and beyond a million names, MemoryError.
         Reference: ProManager.shareContainer.
         """
         self._core.share(checked_name(name), c)

@@ -183,7 +183,8 @@ class ProWorker:
         question to the manager, its bytes travel when they are read, or not at all where they can be mapped.
         Parameters: name - as in ProManager.shareContainer().
         Returns: an invalid container on failure; its attribute `error` tells why.
-        Raises: TypeError, ValueError for a text that is no name, or a reserved one, MemoryError; RuntimeError in a forked process.
+        Raises: TypeError, ValueError for a text that is no name, or a reserved one, MemoryError; RuntimeError in a forked
+        process.
         Reference: ProWorker.getSharedContainer.
         """
         container = NTContainer()
