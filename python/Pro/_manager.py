@@ -23,12 +23,6 @@ def close_managers():
         manager._core.end()
 
 
-def _checked_text(name, value):
-    if value is not None and not isinstance(value, str):
-        raise TypeError("%s is a str, not %s" % (name, type(value).__name__))
-    return value
-
-
 class ProManager(Tasks, Messages, Containers):
     """A manager: starts workers, each a process, and gives them tasks.
 
@@ -39,12 +33,15 @@ class ProManager(Tasks, Messages, Containers):
     Parameters (ours, beyond the reference): broker - "tcp://HOST:PORT", or "local": this user's local node; None: what
     PROMP_BROKER says, else the configuration. config - the folder with this manager's key and the broker's address; None:
     PROMP_CONFIG, else ~/.config/promp. In a worker only what is given here counts.
-    Raises: ProMPError with attributes number and name (12xx, 17xx, 18xx of docs/errors.md), TypeError.
+    Raises: ProMPError with attributes number and name (12xx, 17xx, 18xx of docs/errors.md), TypeError, ValueError.
     Reference: class ProManager.
     """
 
     def __init__(self, broker: "str | None" = None, config: "str | None" = None):
-        _checked_text("broker", broker)
+        if broker is not None and not isinstance(broker, str):
+            raise TypeError("broker is a str, not %s" % type(broker).__name__)
+        if broker == "":
+            raise ValueError("broker is empty; None stands for the configured one")
         config = None if config is None else _os.fspath(config)
         parent = _process.worker if broker is None and config is None else None
         self._core = _promp.Manager(parent._core if parent is not None else None, _find.program("promp-node"), broker, config)
