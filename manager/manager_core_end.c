@@ -13,7 +13,9 @@ static void leave_alive(promp_manager_core_t *core, worker_t *w)
         core->alive--;
     w->state = WORKER_DRAINING;
     w->stop_at = w->abort_at = w->limit_at = w->give_up_at = PROMP_NEVER;
-    w->say_kill = false;
+    w->say_kill = w->say_start = w->queued = false;
+    w->kill_again = PROMP_NEVER;
+    promp_buf_free(&w->start);
     promp_manager_core_idle_leave(core, w);
     promp_manager_core_share_leave(core, w);
     promp_list_remove(&core->sides, &w->siding);
@@ -147,6 +149,22 @@ void promp_manager_core_end_lost(promp_manager_core_t *core, worker_t *w, promp_
     promp_manager_core_end_check(core, w);
 }
 
+void promp_manager_core_end_refused(promp_manager_core_t *core, worker_t *w, promp_err_t error,
+                                    promp_slice_t text)
+{
+    w->exit.worker = w->id;
+    w->exit.cause = w->kill_cause ? w->kill_cause : PROMP_ERR_WORKER_START;
+    if (!w->kill_cause) {
+        char *words = text.size ? strndup((const char *)text.data, text.size) : NULL;
+        w->exit_text =
+            promp_manager_core_exit_words(PROMP_ERR_WORKER_START, words ? words : promp_error_text(error));
+        free(words);
+    }
+    leave_alive(core, w);
+    w->dry = true;
+    promp_manager_core_end_check(core, w);
+}
+
 /* Since when its session has had no way, or should have had its first; PROMP_NEVER while it has one. */
 static int64_t shut_since(promp_manager_core_t *core, worker_t *w, int64_t now)
 {
@@ -170,6 +188,32 @@ static void end_silent(promp_manager_core_t *core, worker_t *w)
     promp_manager_core_touch(core, w);
 }
 
+/* Behind a broker KILL may get lost: a broker that starts anew forgets it. */
+static int64_t kill_again(promp_manager_core_t *core, worker_t *w, int64_t now)
+{
+    if (!core->remote || !w->kill_cause || !core->up)
+        return PROMP_NEVER;
+    if (now >= w->kill_again) {
+        w->say_kill = true;
+        w->kill_again = PROMP_NEVER;
+        promp_manager_core_touch(core, w);
+    }
+    if (w->kill_again == PROMP_NEVER)
+        w->kill_again = now + PROMP_TIME_ATTACH_MAX;
+    return w->kill_again;
+}
+
+/* One that waits for a place has no session yet: only a broker that stays away ends it. */
+static int64_t tick_queued(promp_manager_core_t *core, worker_t *w, int64_t now)
+{
+    int64_t end = core->up ? PROMP_NEVER : core->down_since + w->timeout;
+    if (now < end)
+        return end;
+    promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_NODE_LOST,
+                                "there was no broker for a whole time-out");
+    return PROMP_NEVER;
+}
+
 static int64_t tick_alive(promp_manager_core_t *core, worker_t *w, int64_t now)
 {
     if (now >= w->stop_at)
@@ -178,8 +222,11 @@ static int64_t tick_alive(promp_manager_core_t *core, worker_t *w, int64_t now)
         promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_ABORTED);
     if (now >= w->limit_at)
         promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_TIME_LIMIT);
-    int64_t next = promp_session_tick(w->session, now);
+    int64_t next = kill_again(core, w, now);
     next = promp_min64(next, promp_min64(w->limit_at, promp_min64(w->stop_at, w->abort_at)));
+    if (w->queued)
+        return promp_min64(next, tick_queued(core, w, now));
+    next = promp_min64(next, promp_session_tick(w->session, now));
     int64_t since = shut_since(core, w, now);
     int64_t end = promp_min64(w->give_up_at, since == PROMP_NEVER ? PROMP_NEVER : since + w->timeout);
     if (now < end)

@@ -9,7 +9,8 @@
 
 void promp_manager_core_side_ask(promp_manager_core_t *core, worker_t *w)
 {
-    if (w->state == WORKER_ALIVE && w->ready && !w->side && w->sides < SIDES_MOST && !w->siding.next) {
+    if (!core->remote && w->state == WORKER_ALIVE && w->ready && !w->side && w->sides < SIDES_MOST &&
+        !w->siding.next) {
         w->sides++;
         promp_list_append(&core->sides, &w->siding);
     }

@@ -89,6 +89,7 @@ typedef struct worker {
     uint32_t options;
     uint32_t timeout; /* lease, ms */
     uint32_t pid;
+    bool queued;    /* ALIVE, but a broker has it in its queue: there is no process yet */
     bool ready;     /* READY has come */
     bool stopping;  /* no new task */
     bool abandoned; /* the user does not know it */
@@ -98,6 +99,7 @@ typedef struct worker {
     promp_buf_t start; /* body of START until it is answered */
     bool say_start, say_kill, say_ack;
     promp_err_t kill_cause; /* PROMP_OK: no kill wanted */
+    int64_t kill_again;     /* when KILL is said again, where it may get lost */
     bool refused;
     promp_error_t *refusal; /* STARTING: room for why */
 
@@ -168,6 +170,7 @@ typedef struct {
 
 struct promp_manager_core {
     uint32_t level;
+    bool remote;
     bool up, lost;
     promp_id_t node; /* who is on the other end, none before the first path */
     int64_t down_since;
@@ -236,6 +239,8 @@ void promp_manager_core_side(void *core, const promp_id_t *session, bool up, uin
 /* manager_core_start.c */
 promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t *w,
                                             const promp_frame_t *frame, int64_t now);
+promp_err_t promp_manager_core_start_queued(promp_manager_core_t *core, worker_t *w,
+                                            const promp_frame_t *frame);
 /* Remembers the refusal for promp_manager_core_answer; frees an abandoned worker. */
 void promp_manager_core_start_refuse(promp_manager_core_t *core, worker_t *w, promp_err_t code, int system,
                                      promp_slice_t text);
@@ -248,6 +253,9 @@ void promp_manager_core_stop_kill(promp_manager_core_t *core, worker_t *w, promp
 /* manager_core_end.c */
 promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w, const promp_frame_t *frame,
                                         int64_t now);
+/* The broker will not start it after all. */
+void promp_manager_core_end_refused(promp_manager_core_t *core, worker_t *w, promp_err_t error,
+                                    promp_slice_t text);
 /* Its session is of no use any more: broken protocol, or reset. */
 void promp_manager_core_end_broken(promp_manager_core_t *core, worker_t *w, promp_err_t error, int64_t now);
 /* Ends it without the node's word. */

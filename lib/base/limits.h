@@ -138,11 +138,13 @@
 #define PROMP_TIME_CONGESTED_MAX 200
 #define PROMP_TIME_NO_LEASE      30000 /* stands for the smallest lease of a link without sessions */
 #define PROMP_TIME_RECONNECT     20    /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_REDIAL        100   /* likewise for a broker; 30 s where no session lives */
 #define PROMP_TIME_GATHER        35000 /* after a broker's start: so long nodes may take to come back */
 #define PROMP_TIME_DRAIN         2000  /* what waits at a broker that ends has so long to leave */
 #define PROMP_TIME_AWAY          500   /* peers of a broker that ends dial again after this */
 #define PROMP_TIME_REVIEW        1000  /* between looks at waiting starts that nobody may serve any more */
 #define PROMP_TIME_CONNECT       4500  /* from dialling a broker to the end of its handshake */
+#define PROMP_TIME_JOIN          4700  /* all of joining; what is being closed comes on top */
 #define PROMP_TIME_GREETING      1000  /* asking a port what it is, after it turned us away */
 #define PROMP_TIME_ZMQ_BEAT      10000 /* between ZMTP heartbeats; three unanswered ones end a connection */
 #define PROMP_TIME_ZMQ_LINGER    200   /* last frames of a connection that is being closed */

@@ -282,7 +282,8 @@ promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *s
     for (size_t i = 0; side && i < hub->port_count; i++)
         if (hub->ports[i].core == core)
             side->port = hub->ports[i];
-    if (!err && (!side->port.core || hub->state != PROMP_HUB_UP || promp_hub_side_find(hub, session)))
+    if (!err && (!side->port.core || hub->state != PROMP_HUB_UP || hub->broker.ops ||
+                 promp_hub_side_find(hub, session)))
         err = PROMP_ERR_STATE;
     if (err) {
         close(fd);
