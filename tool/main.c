@@ -1,5 +1,5 @@
 /* promp: the user's tool. `promp -r script.py` becomes a Python interpreter that runs the script as any other does, with the
- * package Pro on its path. */
+ * package Pro on its path; `promp join` brings the user into a cluster. */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd_join.h"
 #include "interpreter.h"
 #include "package.h"
 #include "promp.h"
@@ -18,7 +19,10 @@ static void usage(FILE *out)
 {
     fputs(
         "usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
-        "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed.\n"
+        "       promp join - | FILE\n"
+        "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed. Or "
+        "joins a\n"
+        "cluster with a token of its broker: promp join --help.\n"
         "\n"
         "  -r, --run SCRIPT   the script; what follows it are its arguments\n"
         "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 "
@@ -82,6 +86,8 @@ int main(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     const char *python = NULL;
     int c, wanted = 0;
+    if (argc > 1 && strcmp(argv[1], "join") == 0)
+        return promp_cmd_join(argc - 1, argv + 1);
     while ((c = getopt_long(argc, argv, "+rhV", longs, NULL)) != -1) {
         switch (c) {
         case 'r':
