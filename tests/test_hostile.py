@@ -151,7 +151,7 @@ def test_unknown_types(victim, type_):
 
 @pytest.mark.parametrize("name", ["WELCOME", "REFUSED", "STARTED", "START_REFUSED", "GONE", "NO_ROUTE", "CONGESTED", "SPAWN",
                                   "SPAWNED", "SLAY", "EXITED", "EXIT_SEEN", "RELINK", "ROSTER", "ROSTER_END", "PULSE",
-                                  "REST", "AWAY", "OFFER", "HELD_END", "QUEUED", "HELD", "OVER",
+                                  "REST", "REPORT", "AWAY", "OFFER", "HELD_END", "QUEUED", "HELD", "OVER",
                                   "JOIN", "JOINED", "NEXT_KEY"])
 def test_wrong_sender(victim, name):
     """What only a node, a keeper or a broker may say."""
