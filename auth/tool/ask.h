@@ -5,7 +5,7 @@
 
 #include "error.h"
 
-/* Reads a passphrase. source: NULL: the terminal; `fd:N`: a descriptor; else the path of a file of mode 0600. Of a file or
+/* Reads a passphrase. source: NULL: the terminal; else as of promp_auth_read(): of a file or
  * descriptor the first line counts. twice: at the terminal it has to be typed two times. *passphrase lies in guarded memory,
  * free it with promp_ask_free(). KEY_LOCKED: there is no terminal; KEY_READABLE; KEY_PASSPHRASE: empty, too long, or the two
  * are not the same; KEY_MISSING, SYSTEM. */

@@ -143,6 +143,7 @@
 #define PROMP_TIME_AWAY          500   /* peers of a broker that ends dial again after this */
 #define PROMP_TIME_REVIEW        1000  /* between looks at waiting starts that nobody may serve any more */
 #define PROMP_TIME_CONNECT       4500  /* from dialling a broker to the end of its handshake */
+#define PROMP_TIME_JOIN          4700  /* all of joining; what is being closed comes on top */
 #define PROMP_TIME_GREETING      1000  /* asking a port what it is, after it turned us away */
 #define PROMP_TIME_ZMQ_BEAT      10000 /* between ZMTP heartbeats; three unanswered ones end a connection */
 #define PROMP_TIME_ZMQ_LINGER    200   /* last frames of a connection that is being closed */
