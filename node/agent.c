@@ -259,8 +259,9 @@ static promp_err_t begin(promp_agent_t *a, promp_error_t *error)
 /* Why it has ended; where that is the broker's doing, another agent would fare no better. */
 static promp_err_t finished(promp_agent_t *a, promp_error_t *error)
 {
-    bool brokers = a->config.folder && (a->error == PROMP_ERR_VERSION || a->error == PROMP_ERR_CURVE_MISSING ||
-                                        (a->error >= PROMP_ERR_BROKER_NAME && a->error <= PROMP_ERR_NODE_TWICE));
+    bool brokers =
+        a->config.folder && (a->error == PROMP_ERR_VERSION || a->error == PROMP_ERR_CURVE_MISSING ||
+                             (a->error >= PROMP_ERR_BROKER_NAME && a->error <= PROMP_ERR_NODE_TWICE));
 
     if (!a->error)
         return PROMP_OK;

@@ -10,7 +10,7 @@
 #define PROMP_AGENT_FD_LISTEN 4 /* of a cluster's: a pipe with the passphrase of its key, or nothing */
 
 typedef struct {
-    int64_t idle; /* ms without a manager after which the node ends, PROMP_NEVER */
+    int64_t idle;       /* ms without a manager after which the node ends, PROMP_NEVER */
     const char *folder; /* of a cluster's node: its configuration; NULL: a local node */
     promp_agent_offer_t offer;
     const promp_log_t *log;

@@ -17,7 +17,7 @@ static promp_err_t read_passphrase(char *text, size_t *size, promp_error_t *erro
 {
     ssize_t n = 1;
 
-    for (*size = 0; n > 0 && *size < PROMP_LIMIT_PASSPHRASE; *size += n > 0 ? (size_t)n : 0)
+    for (*size = 0; n > 0 && *size<PROMP_LIMIT_PASSPHRASE; *size += n> 0 ? (size_t)n : 0)
         n = read(PROMP_AGENT_FD_LISTEN, text + *size, PROMP_LIMIT_PASSPHRASE - *size);
     close(PROMP_AGENT_FD_LISTEN);
     return n < 0 ? promp_error_set(error, PROMP_ERR_SYSTEM, 0, "reading the passphrase") : PROMP_OK;
@@ -56,8 +56,9 @@ void promp_agent_dial_free(promp_agent_t *a)
 
 void promp_agent_dial_report(promp_agent_t *a, const promp_error_t *error, bool over)
 {
-    promp_message_t m = {.type = PROMP_TYPE_REPORT,
-                         .report = {.error = error->code, .over = over, .text = promp_slice_str(error->text)}};
+    promp_message_t m = {
+        .type = PROMP_TYPE_REPORT,
+        .report = {.error = error->code, .over = over, .text = promp_slice_str(error->text)}};
     promp_buf_t body = {0};
     promp_out_t out = {.frame.type = PROMP_TYPE_REPORT, .urgent = true, .parts = 1};
 
@@ -226,7 +227,8 @@ static void listen_in(promp_agent_t *a, const promp_frame_t *frame)
         promp_log(a->config.log, PROMP_LOG_WARNING, error.code, "the broker's next key is not kept: %s",
                   error.text);
     } else {
-        promp_auth_joined_take_next(&d->joined, m.next_key.key, (int64_t)m.next_key.from, (int64_t)time(NULL));
+        promp_auth_joined_take_next(&d->joined, m.next_key.key, (int64_t)m.next_key.from,
+                                    (int64_t)time(NULL));
     }
 }
 

@@ -36,8 +36,8 @@ typedef struct {
     promp_auth_key_t *key;
     bool shown; /* its secret is readable */
     promp_auth_joined_t joined;
-    bool next;       /* the broker's next key is tried */
-    uint32_t number; /* of the link in the core */
+    bool next;           /* the broker's next key is tried */
+    uint32_t number;     /* of the link in the core */
     promp_zlink_t *link; /* NULL: none */
     bool welcomed;
     promp_err_t told;  /* why we were not welcome was told, with this number */

@@ -77,8 +77,12 @@ static promp_err_t get_passphrase(cluster_t *c, promp_error_t *error)
     if (!*source)
         return promp_error_set(error, PROMP_ERR_KEY_LOCKED, 0,
                                "the key in %s: --passphrase-file or --passphrase-fd is needed", c->path);
-    if (promp_auth_read(source, PROMP_LIMIT_PASSPHRASE, &c->passphrase, error))
-        return error->code;
+    promp_err_t code = promp_auth_read(source, PROMP_LIMIT_PASSPHRASE, &c->passphrase, error);
+
+    if (c->options->passphrase_fd > 2)
+        close(c->options->passphrase_fd);
+    if (code)
+        return code;
     if (!c->passphrase.size || c->passphrase.size > PROMP_LIMIT_PASSPHRASE)
         return promp_error_set(error, PROMP_ERR_KEY_PASSPHRASE, 0, "it has to have 1 to %d bytes",
                                PROMP_LIMIT_PASSPHRASE);
@@ -170,13 +174,12 @@ static promp_err_t keep(cluster_t *c, promp_error_t *error)
     const promp_settings_t *s = &c->settings;
     const promp_log_t log = {.fd = 2, .level = s->level, .program = "promp-node"};
     char places[16], cpus[16], memory[32], gpus[16], pythons[PROMP_LIMIT_LABELS + 1];
-    const char *const agent[] = {"promp-node", "--agent",   "--config",
-                                 c->path,      "--places",  places,
-                                 "--cpus",     cpus,        "--memory",
-                                 memory,       "--gpus",    gpus,
-                                 "--labels",   s->labels,   "--pythons",
-                                 promp_pythons_text(&c->pythons, pythons), "--log",
-                                 levels[s->level], NULL};
+    const char *const agent[] = {
+        "promp-node", "--agent",        "--config",  c->path,
+        "--places",   places,           "--cpus",    cpus,
+        "--memory",   memory,           "--gpus",    gpus,
+        "--labels",   s->labels,        "--pythons", promp_pythons_text(&c->pythons, pythons),
+        "--log",      levels[s->level], NULL};
     const promp_keeper_config_t config = {.listening = -1,
                                           .agent = (char *const *)(uintptr_t)agent,
                                           .log = &log,

@@ -21,8 +21,8 @@ static promp_err_t join(const promp_options_t *options, int folder, promp_error_
     code = promp_join(&config, &result, error);
     promp_auth_read_free(&config.token);
     if (!code)
-        fprintf(stderr, "promp-node: joined %s%s%s\n", result.joined.address, *result.joined.name ? " as " : "",
-                result.joined.name);
+        fprintf(stderr, "promp-node: joined %s%s%s\n", result.joined.address,
+                *result.joined.name ? " as " : "", result.joined.name);
     return code;
 }
 

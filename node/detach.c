@@ -62,8 +62,7 @@ int promp_detach_code(promp_err_t error)
 promp_err_t promp_detach_log(int at, const char *path, promp_error_t *error)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int log =
-        openat(at, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int log = openat(at, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     struct stat now;
 
     if (log >= 0 && fstat(log, &now) == 0 && now.st_size > (off_t)LOG_MAX && ftruncate(log, 0) < 0)

@@ -279,7 +279,12 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
 
 promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t *error)
 {
-    promp_keeper_t k = {.drained = PROMP_NEVER, .watchdog = promp_notify_watchdog(), .config = *config, .signals = -1, .cgroup = -1, .given = -1};
+    promp_keeper_t k = {.drained = PROMP_NEVER,
+                        .watchdog = promp_notify_watchdog(),
+                        .config = *config,
+                        .signals = -1,
+                        .cgroup = -1,
+                        .given = -1};
     promp_err_t code = begin(&k, error);
 
     if (!code) {

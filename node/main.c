@@ -39,6 +39,14 @@ static int run_agent(const promp_options_t *options)
     return 1;
 }
 
+/* What we were started with and do not know is not ours to hold open; keep: one that we do know, or -1. */
+static void close_others(int keep)
+{
+    if (keep > 3)
+        close_range(3, (unsigned)keep - 1, 0);
+    closefrom(keep >= 3 ? keep + 1 : 3);
+}
+
 int main(int argc, char *argv[])
 {
     promp_options_t options;
@@ -51,9 +59,9 @@ int main(int argc, char *argv[])
 #endif
     if (options.what == PROMP_OPTIONS_AGENT)
         return run_agent(&options);
+    close_others(options.passphrase_fd);
     if (options.what == PROMP_OPTIONS_CLUSTER)
         return promp_cluster_run(&options);
-    closefrom(3);
     if (options.instance && setenv("PROMP_INSTANCE", options.instance, 1) < 0)
         return 1;
     return options.what == PROMP_OPTIONS_STATUS ? promp_serve_status() : promp_serve_run(&options);

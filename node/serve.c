@@ -77,22 +77,18 @@ static promp_err_t listen_at(const char *path, int *fd, promp_error_t *error)
 static promp_err_t keep(const promp_options_t *options, const promp_local_t *local, int listening,
                         promp_error_t *error)
 {
-    const promp_log_t log = {.fd = 2, .level = options->level, .program = "promp-node"};
+    const promp_log_t log = {
+        .fd = 2, .level = options->verbose ? PROMP_LOG_DEBUG : PROMP_LOG_WARNING, .program = "promp-node"};
     char idle[32];
     char *agent[] = {(char *)"promp-node", (char *)"--agent", (char *)"--idle", idle, NULL, NULL};
     const promp_keeper_config_t config = {
-        .listening = listening,
-                                          .socket = local->socket,
-                                          .agent = agent,
-                                          .log = &log,
-                                          .drain = PROMP_NEVER};
+        .listening = listening, .socket = local->socket, .agent = agent, .log = &log, .drain = PROMP_NEVER};
 
     if (options->idle == PROMP_NEVER)
         agent[2] = (char *)"--stay";
     else
         snprintf(idle, sizeof idle, "%" PRId64, options->idle);
-    agent[options->idle == PROMP_NEVER ? 3 : 4] =
-        options->level == PROMP_LOG_DEBUG ? (char *)"--verbose" : NULL;
+    agent[options->idle == PROMP_NEVER ? 3 : 4] = options->verbose ? (char *)"--verbose" : NULL;
     return promp_keeper_run(&config, error);
 }
 

@@ -9,9 +9,9 @@
 #include "auth_key.h"
 #include "zpl.h"
 
-#define DRAIN  60000   /* ms */
-#define CPUS   65536   /* processors of one machine */
-#define GPUS   1024    /* likewise */
+#define DRAIN  60000 /* ms */
+#define CPUS   65536 /* processors of one machine */
+#define GPUS   1024  /* likewise */
 #define MEMORY (PROMP_GIB * PROMP_MIB)
 
 typedef const char *set_f(promp_settings_t *settings, promp_slice_t value);

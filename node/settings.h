@@ -10,12 +10,12 @@
 #define PROMP_SETTINGS_FILE "node.zpl"
 
 typedef struct {
-    uint32_t places;                      /* workers at the same time */
-    uint32_t cpus;                        /* thousandths of a processor */
-    uint64_t memory;                      /* bytes */
-    uint32_t gpus;                        /* graphics processors */
-    char labels[PROMP_LIMIT_LABELS + 1];  /* words with single spaces */
-    char pythons[PROMP_LIMIT_LABELS + 1]; /* versions, likewise; of an agent only */
+    uint32_t places;                                        /* workers at the same time */
+    uint32_t cpus;                                          /* thousandths of a processor */
+    uint64_t memory;                                        /* bytes */
+    uint32_t gpus;                                          /* graphics processors */
+    char labels[PROMP_LIMIT_LABELS + 1];                    /* words with single spaces */
+    char pythons[PROMP_LIMIT_LABELS + 1];                   /* versions, likewise; of an agent only */
     char python[PROMP_LIMIT_PYTHONS][PROMP_LIMIT_PATH + 1]; /* interpreters, named by path or name */
     size_t python_count;
     char passphrase[PROMP_LIMIT_PATH + 1]; /* file that it is read from; "": none */

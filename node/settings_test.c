@@ -99,8 +99,8 @@ static void the_file(void **state)
 
     (void)state;
     promp_settings_start(&s);
-    assert_int_equal(promp_settings_parse(promp_slice_str("# a node\nplaces = 3\npython = a\npython = \"b c\"\n"),
-                                          &s, &error),
+    assert_int_equal(promp_settings_parse(
+                         promp_slice_str("# a node\nplaces = 3\npython = a\npython = \"b c\"\n"), &s, &error),
                      PROMP_OK);
     assert_int_equal(s.places, 3);
     assert_int_equal(s.python_count, 2);

@@ -2,6 +2,7 @@
  * becomes it otherwise; the package Pro does the rest (python/Pro/_worker.py). */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "interpreter.h"
 
@@ -10,7 +11,8 @@
 static void usage(FILE *out)
 {
     fputs("usage: promp-worker [--python EXE] [--library LIBPYTHON] [--version X.Y] -- ARGUMENTS\n"
-          "Runs a Python worker; managers start it, it is of no use by hand.\n"
+          "Runs a Python worker; managers start it, it is of no use by hand. Without --python it takes\n"
+          "$PROMP_PYTHON, which a cluster's node sets to the interpreter that fits, else python3.\n"
           "example: promp-worker --python venv/bin/python3 -- -c CODE PACKAGE_FOLDER\n",
           out);
 }
@@ -22,7 +24,9 @@ int main(int argc, char **argv)
                                           {"version", required_argument, NULL, 'v'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
-    promp_interpreter_t interpreter = {.program = "promp-worker", .python = "python3"};
+    const char *python = getenv("PROMP_PYTHON");
+    promp_interpreter_t interpreter = {.program = "promp-worker",
+                                       .python = python && *python ? python : "python3"};
     int c;
     while ((c = getopt_long(argc, argv, "+p:l:v:h", longs, NULL)) != -1) {
         switch (c) {
