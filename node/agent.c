@@ -292,7 +292,8 @@ promp_err_t promp_agent_run(const promp_agent_run_t *config, promp_error_t *erro
         last_words(&a);
         code = finished(&a, error);
     }
-    promp_link_flush(a.keeper);
+    if (a.keeper)
+        promp_link_flush(a.keeper);
     promp_agent_dial_free(&a);
     promp_agent_links_free(&a);
     for (size_t i = 0; i < a.owners; i++)

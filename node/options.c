@@ -187,7 +187,7 @@ static bool fits(const promp_options_t *options, bool idle, int *code)
     if (cluster && (idle || options->instance))
         return wrong(code, NULL, "--stay, --idle and --instance are for --local");
     if (!cluster && (options->sets || options->config || options->join || options->passphrase_fd >= 0))
-        return wrong(code, NULL, "this is for nodes of a cluster, without --local and --status");
+        return wrong(code, NULL, "options of a cluster's node do not go with --local and --status");
     if (options->name && !options->join)
         return wrong(code, "--name", "it is for --join");
     for (size_t i = 0; i < options->sets; i++)
