@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "zload.h"
+
 #define OLDEST ZMQ_MAKE_VERSION(4, 3, 3) /* before: CVE-2019-13132, CVE-2020-15166 and others, by strangers */
 
 /* A frame is one part; encrypted it is 33 bytes longer, and commands of the handshake are small. */
@@ -10,7 +12,10 @@
 promp_err_t promp_zsocket_check(promp_error_t *error)
 {
     int major, minor, patch;
+    promp_err_t err = promp_zload(error);
 
+    if (err)
+        return err;
     zmq_version(&major, &minor, &patch);
     if (ZMQ_MAKE_VERSION(major, minor, patch) < OLDEST)
         return promp_error_set(error, PROMP_ERR_CURVE_MISSING, 0, "this is %d.%d.%d", major, minor, patch);

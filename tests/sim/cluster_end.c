@@ -71,7 +71,7 @@ static void frame_came(end_t *end, const promp_frame_t *frame)
         frame->type != PROMP_TYPE_BEAT) {
         if (end->node)
             cluster_node_frame(end->body, frame);
-        else if (frame->type != PROMP_TYPE_QUEUED)
+        else
             cluster_user_frame(end->body, frame, &mine);
         return;
     }

@@ -221,7 +221,7 @@ void cluster_node_frame(cluster_node_t *node, const promp_frame_t *frame)
     } else if (frame->type == PROMP_TYPE_GONE_ACK) {
         if (copy && !copy->core)
             cluster_node_forget(node, copy);
-    } else if (frame->type == PROMP_TYPE_QUEUED) {
+    } else if (frame->type == PROMP_TYPE_QUEUED && !manager) {
         return;
     } else if (manager) { /* its worker is elsewhere */
         cluster_user_frame(&manager->user, frame, &mine);
