@@ -75,6 +75,7 @@ static void complain(promp_agent_t *a)
 {
     promp_agent_dial_t *d = &a->dial;
 
+    d->unsaid = false;
     if (d->told == d->why.code)
         return;
     d->told = d->why.code;
@@ -136,7 +137,7 @@ void promp_agent_dial_begin(promp_agent_t *a, uint32_t number, int64_t now)
     else if (d->link)
         return;
     hide(d);
-    complain(a);
+    d->unsaid = true;
     promp_agent_core_closed(a->core, number, d->why.code, now);
 }
 
@@ -145,8 +146,9 @@ void promp_agent_dial_close(promp_agent_t *a, promp_err_t why)
     promp_agent_dial_t *d = &a->dial;
 
     if (d->link && d->welcomed && why)
-        promp_log(a->config.log, PROMP_LOG_WARNING, why, "the connection to %s is given up: %s",
-                  d->joined.address, promp_error_text(why));
+        promp_log(a->config.log, PROMP_LOG_WARNING, why == PROMP_ERR_CLOSED ? PROMP_OK : why,
+                  "the connection to %s has ended%s%s", d->joined.address,
+                  why == PROMP_ERR_CLOSED ? "" : ": ", why == PROMP_ERR_CLOSED ? "" : promp_error_text(why));
     promp_zlink_destroy(&d->link);
     hide(d);
     d->number = PROMP_AGENT_NONE;
@@ -159,14 +161,13 @@ static void lost(promp_agent_t *a, int64_t now)
     promp_err_t code = promp_zlink_why(d->link, &d->why);
 
     hide(d);
+    d->unsaid = !d->welcomed;
     if (code == PROMP_ERR_BROKER_KEY && d->joined.has_next && !d->next) {
         d->next = true;
+        d->unsaid = false;
         code = PROMP_ERR_CLOSED;
-    } else {
-        if (code == PROMP_ERR_BROKER_KEY)
-            d->next = false;
-        if (!d->welcomed)
-            complain(a);
+    } else if (code == PROMP_ERR_BROKER_KEY) {
+        d->next = false;
     }
     promp_agent_core_closed(a->core, d->number, code, now);
 }
@@ -195,6 +196,8 @@ int64_t promp_agent_dial_tick(promp_agent_t *a, int64_t now)
 {
     int64_t due;
 
+    if (a->dial.unsaid) /* and the core goes on all the same */
+        complain(a);
     if (!a->dial.link)
         return PROMP_NEVER;
     due = promp_zlink_tick(a->dial.link, now);
@@ -222,7 +225,7 @@ static void listen_in(promp_agent_t *a, const promp_frame_t *frame)
     } else if (frame->type == PROMP_TYPE_REFUSED) {
         promp_error_set(&d->why, (promp_err_t)m.refused.error, 0, "%.*s", (int)m.refused.text.size,
                         (const char *)m.refused.text.data);
-        complain(a);
+        d->unsaid = true;
     } else if (promp_auth_joined_next(d->folder, ROLE, m.next_key.key, (int64_t)m.next_key.from, &error)) {
         promp_log(a->config.log, PROMP_LOG_WARNING, error.code, "the broker's next key is not kept: %s",
                   error.text);

@@ -40,6 +40,7 @@ typedef struct {
     uint32_t number;     /* of the link in the core */
     promp_zlink_t *link; /* NULL: none */
     bool welcomed;
+    bool unsaid;       /* why is to be told */
     promp_err_t told;  /* why we were not welcome was told, with this number */
     promp_error_t why; /* the last word about the connection; code 0: none */
 } promp_agent_dial_t;

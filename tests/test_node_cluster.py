@@ -59,7 +59,6 @@ def refuses(c, error, *args, **options):
 def test_not_joined(c):
     """Without a key it says so, and what to type."""
     assert "promp-node --join -" in refuses(c, "NO_BROKER", code=3)
-    c.config("node").rmdir()
     env = {**c.environment, "PROMP_CONFIG": str(c.folder / "nowhere")}
     done = subprocess.run([NODE], env=env, text=True, capture_output=True, timeout=scaled(20))
     assert done.returncode == 3 and "KEY_MISSING" in done.stderr and "promp-node --join -" in done.stderr
