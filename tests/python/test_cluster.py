@@ -138,7 +138,8 @@ def test_where(place):
 
 
 def test_refused(place):
-    """Aim: what no node can have is refused at once with ProWorker_Invalid and NO_PLACE, and lastError() names it; the next start works."""
+    """Aim: what no node can have is refused at once with ProWorker_Invalid and NO_PLACE, and lastError() says what it was; the next start
+    works."""
     assert place.serving.stop() == 0
     place.serving = place.broker("--gather", "50")  # else it waits for other nodes first
     out = place.python("""
@@ -161,12 +162,13 @@ def test_refused(place):
             try: m.startWorker(**wrong)
             except ValueError: continue
             raise AssertionError(wrong)
-        w = m.startWorker()
-        assert m.lastError() is None
-        print(call(m, w, "def f(): return 5"))
+        print(call(m, m.startWorker(), "def f(): return 5"))
         """)
     lines = out.splitlines()
     assert [line.split()[:2] for line in lines[:-1]] == [["1307", "NO_PLACE"]] * 11 and lines[-1] == "5"
+    for line, words in zip(lines, ("called 'three' with Python 3.11", "'no node'", "labels 'tape'", "'a b'", "4000.000 processors", "cpus",
+                                   f"{1 << 60} bytes", "memory", "9 GPUs", "with Python 3.99", "Python 2.7 is too old")):
+        assert words in line, (line, words)
 
 
 def test_waiting(place):
