@@ -82,12 +82,20 @@ static promp_err_t make_mark(promp_manager_t *manager)
     return PROMP_OK;
 }
 
+static promp_hub_t *dial(promp_manager_t *manager, promp_error_t *error)
+{
+    if (manager->parent)
+        return promp_worker_hub(manager->parent);
+    if (manager->dial)
+        return promp_zdial_hub(manager->dial, PROMP_TIME_START, error);
+    return promp_hub_dial(&manager->local, manager->node_program, !manager->no_start, PROMP_TIME_START,
+                          error);
+}
+
 promp_err_t promp_manager_connect(promp_manager_t *manager)
 {
     promp_error_t error = {0}; /* also filled where a try failed and the next one did not */
-    promp_hub_t *hub = manager->parent ? promp_worker_hub(manager->parent)
-                                       : promp_hub_dial(&manager->local, manager->node_program,
-                                                        !manager->no_start, PROMP_TIME_START, &error);
+    promp_hub_t *hub = dial(manager, &error);
     if (!hub) {
         manager->error = error;
         return error.code;
@@ -103,12 +111,22 @@ promp_err_t promp_manager_connect(promp_manager_t *manager)
     return err ? promp_manager_fail(manager, err, 0, NULL) : PROMP_OK;
 }
 
-static promp_err_t make_address(promp_manager_t *manager)
+/* Where the manager's workers are, and what they are told of it. */
+static promp_err_t make_address(promp_manager_t *manager, const promp_manager_config_t *config)
 {
-    if (manager->parent)
+    promp_err_t err = manager->parent ? PROMP_OK : promp_manager_broker_choose(manager, config);
+    if (err || manager->address)
+        return err;
+    if (!manager->parent)
+        err = promp_local_find(&manager->local, true, &manager->error);
+    if (err)
+        return err;
+    if (manager->parent) {
         manager->address = strdup(promp_worker_address(manager->parent));
-    else if (asprintf(&manager->address, "ipc://%s", manager->local.socket) < 0)
+        manager->remote = manager->address && strncmp(manager->address, "tcp://", 6) == 0;
+    } else if (asprintf(&manager->address, "ipc://%s", manager->local.socket) < 0) {
         manager->address = NULL;
+    }
     return manager->address ? PROMP_OK : promp_manager_fail(manager, PROMP_ERR_MEMORY, 0, NULL);
 }
 
@@ -127,10 +145,8 @@ static promp_err_t make(promp_manager_t *manager, const promp_manager_config_t *
     manager->core = promp_manager_core_new(promp_manager_level(manager), number);
     if (!manager->core)
         return promp_manager_fail(manager, PROMP_ERR_MEMORY, 0, NULL);
-    if (!manager->parent)
-        err = promp_local_find(&manager->local, true, &manager->error);
-    if (!err)
-        err = make_address(manager);
+    err = make_address(manager, config);
+    promp_manager_core_set_remote(manager->core, manager->remote);
     return err ? err : promp_manager_connect(manager);
 }
 
@@ -141,6 +157,8 @@ static void release(promp_manager_t *manager)
     if (manager->mark)
         munmap((void *)manager->mark, (size_t)sysconf(_SC_PAGESIZE));
     promp_manager_core_destroy(&manager->core);
+    promp_zdial_destroy(&manager->dial);
+    free(manager->config);
     free(manager->address);
     free(manager->node_program);
     free(manager);
@@ -160,8 +178,11 @@ promp_manager_t *promp_manager_new(const promp_manager_config_t *config, promp_e
     manager->no_start = config && config->no_start;
     const char *path = getenv("PROMP_PATH");
     manager->relayed = path && strcmp(path, "relay") == 0;
-    if (!make(manager, config))
+    if (!make(manager, config)) {
+        manager->error =
+            (promp_error_t){0}; /* of what was tried in vain: no folder to have joined from, say */
         return manager;
+    }
     if (error)
         *error = manager->error;
     if (manager->hub && !manager->parent)
@@ -270,6 +291,11 @@ int promp_manager_timeout(const promp_manager_t *manager)
 uint32_t promp_manager_level(const promp_manager_t *manager)
 {
     return manager->parent ? promp_worker_level(manager->parent) : 0;
+}
+
+bool promp_manager_remote(const promp_manager_t *manager)
+{
+    return manager->remote;
 }
 
 promp_err_t promp_manager_set_unsent_limit(promp_manager_t *manager, uint64_t bytes)

@@ -55,6 +55,11 @@ void promp_manager_core_destroy(promp_manager_core_t **core_p)
     *core_p = NULL;
 }
 
+void promp_manager_core_set_remote(promp_manager_core_t *core, bool remote)
+{
+    core->remote = remote;
+}
+
 void promp_manager_core_set_limits(promp_manager_core_t *core, uint64_t unsent, uint64_t inbox,
                                    uint64_t output)
 {

@@ -6,6 +6,9 @@
  *   STARTING ──────────────▶ ALIVE ─────────▶ DRAINING ─────────────────────────────────────▶ ENDED
  *       └── START_REFUSED ─────┴── node lost, lease, reset ────────────────────────────────────▲
  *
+ * A start that a broker has put in its queue (QUEUED) is ALIVE and waiting: the user has his worker, which has no process yet.
+ * START is repeated on each path until STARTED; a refusal that comes then is the worker's end (WORKER_START).
+ *
  * Records are taken from the sessions as soon as they come and lie here in inboxes: messages, results and
  * failures in order of arrival over all workers; output likewise; progress and ends of tasks in a queue per
  * worker. When an inbox is full records stay in their session, whose credit then stops the worker.
@@ -34,6 +37,10 @@ void promp_manager_core_destroy(promp_manager_core_t **core);
  * only when the node broke the protocol; a worker that does so is ended (WORKER_PROTOCOL). */
 extern const promp_port_ops_t promp_manager_core_ops;
 
+/* Its workers are started by nodes behind a broker: starts may have to wait (QUEUED), what is said to nodes may get lost and is
+ * repeated, nothing can be lent and there are no direct ways. Before the first path. */
+void promp_manager_core_set_remote(promp_manager_core_t *core, bool remote);
+
 /* A session that would have a direct way now; each is told once. False: none. The shell makes it (promp_hub_side_add) or
  * does not. */
 bool promp_manager_core_side_wanted(promp_manager_core_t *core, promp_id_t *session);
@@ -51,12 +58,17 @@ typedef struct {
     uint32_t timeout;   /* lease, ms */
     int time_limit;     /* ms it may live; 0: as long as it wants */
     uint32_t umask;
-    const char *program; /* absolute */
-    const char *folder;
-    promp_slice_t argv; /* run of NUL-ended strings */
-    promp_slice_t env;  /* likewise */
+    const char *program; /* absolute; remote: or a name */
+    const char *folder;  /* remote: or empty */
+    promp_slice_t argv;  /* run of NUL-ended strings */
+    promp_slice_t env;   /* likewise */
     promp_slice_t extra;
     const char *address; /* of the node, for the worker's user; NULL: not told */
+    /* What it asks of its node; zero and NULL: nothing. */
+    const char *labels, *node, *python;
+    uint32_t cpus, gpus;
+    uint64_t memory;
+    bool spread;
 } promp_manager_core_start_t;
 
 /* Makes a worker and queues its START and SETUP. OK and *worker; START_SIZE, ARGUMENT, VALUE_SIZE (extra),

@@ -13,18 +13,29 @@ static void leave_alive(promp_manager_core_t *core, worker_t *w)
         core->alive--;
     w->state = WORKER_DRAINING;
     w->stop_at = w->abort_at = w->limit_at = w->give_up_at = PROMP_NEVER;
-    w->say_kill = false;
+    w->say_kill = w->say_start = w->queued = false;
+    w->kill_again = PROMP_NEVER;
+    promp_buf_free(&w->start);
     promp_manager_core_idle_leave(core, w);
     promp_manager_core_share_leave(core, w);
     promp_list_remove(&core->sides, &w->siding);
 }
 
+/* Of what is unsent in its memory nobody knows; of all else its exit says whether it is here. */
+static void count_loss(worker_t *w)
+{
+    uint64_t here = promp_session_taken(w->session, PROMP_LANE_OUTPUT);
+    uint64_t said = promp_session_heard(w->session, PROMP_LANE_OUTPUT);
+    if (w->output_seen > said)
+        said = w->output_seen;
+    w->exit.lost_output = said > here ? said - here : 0;
+    w->exit.unsure = !w->sure;
+}
+
 /* Everything that will ever come is here: the worker's end. */
 static void finish(promp_manager_core_t *core, worker_t *w)
 {
-    uint64_t output = promp_session_taken(w->session, PROMP_LANE_OUTPUT);
-    if (w->ends_known && w->ends[PROMP_LANE_OUTPUT] > output)
-        w->exit.lost_output = w->ends[PROMP_LANE_OUTPUT] - output;
+    count_loss(w);
     w->exit.text = w->exit_text ? w->exit_text : promp_error_text(w->exit.cause);
     promp_manager_core_exit_keep_tail(w);
     if (!w->abandoned) {
@@ -90,12 +101,16 @@ promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w,
     }
     promp_manager_core_exit_keep(w, gone);
     leave_alive(core, w);
-    w->ends_known = gone->lanes != 0;
+    bool aside = gone->lanes == 2; /* there was a direct way, of which the node knows nothing */
+    w->ends_known = gone->lanes == 1 || (aside && w->way == PROMP_WAY_UNUSED);
+    w->sure = (w->ends_known || (aside && w->way == PROMP_WAY_READ_OUT)) &&
+              promp_session_state(w->session) != PROMP_SESSION_OVER;
+    w->output_seen = gone->seen_output > gone->end_output ? gone->seen_output : gone->end_output;
     w->ends[PROMP_LANE_CONTROL] = gone->end_control;
     w->ends[PROMP_LANE_MESSAGES] = gone->end_messages;
     w->ends[PROMP_LANE_OUTPUT] = gone->end_output;
     w->ends[PROMP_LANE_BULK] = gone->end_bulk;
-    w->dry = !w->ends_known || promp_session_state(w->session) == PROMP_SESSION_OVER;
+    w->dry = gone->lanes != 1 || promp_session_state(w->session) == PROMP_SESSION_OVER;
     w->give_up_at = now + PROMP_TIME_LINGER;
     promp_manager_core_touch(core, w);
     promp_manager_core_take(core, w, now);
@@ -118,6 +133,7 @@ void promp_manager_core_end_broken(promp_manager_core_t *core, worker_t *w, prom
         discard(w);
         promp_session_over(w->session, error);
         w->dry = true;
+        w->sure = false;
         promp_manager_core_end_check(core, w);
         return;
     }
@@ -147,6 +163,22 @@ void promp_manager_core_end_lost(promp_manager_core_t *core, worker_t *w, promp_
     promp_manager_core_end_check(core, w);
 }
 
+void promp_manager_core_end_refused(promp_manager_core_t *core, worker_t *w, promp_err_t error,
+                                    promp_slice_t text)
+{
+    w->exit.worker = w->id;
+    w->exit.cause = w->kill_cause ? w->kill_cause : PROMP_ERR_WORKER_START;
+    if (!w->kill_cause) {
+        char *words = text.size ? strndup((const char *)text.data, text.size) : NULL;
+        w->exit_text =
+            promp_manager_core_exit_words(PROMP_ERR_WORKER_START, words ? words : promp_error_text(error));
+        free(words);
+    }
+    leave_alive(core, w);
+    w->dry = true;
+    promp_manager_core_end_check(core, w);
+}
+
 /* Since when its session has had no way, or should have had its first; PROMP_NEVER while it has one. */
 static int64_t shut_since(promp_manager_core_t *core, worker_t *w, int64_t now)
 {
@@ -170,6 +202,32 @@ static void end_silent(promp_manager_core_t *core, worker_t *w)
     promp_manager_core_touch(core, w);
 }
 
+/* Behind a broker KILL may get lost: a broker that starts anew forgets it. */
+static int64_t kill_again(promp_manager_core_t *core, worker_t *w, int64_t now)
+{
+    if (!core->remote || !w->kill_cause || !core->up)
+        return PROMP_NEVER;
+    if (now >= w->kill_again) {
+        w->say_kill = true;
+        w->kill_again = PROMP_NEVER;
+        promp_manager_core_touch(core, w);
+    }
+    if (w->kill_again == PROMP_NEVER)
+        w->kill_again = now + PROMP_TIME_ATTACH_MAX;
+    return w->kill_again;
+}
+
+/* One that waits for a place has no session yet: only a broker that stays away ends it. */
+static int64_t tick_queued(promp_manager_core_t *core, worker_t *w, int64_t now)
+{
+    int64_t end = core->up ? PROMP_NEVER : core->down_since + w->timeout;
+    if (now < end)
+        return end;
+    promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_NODE_LOST,
+                                "there was no broker for a whole time-out");
+    return PROMP_NEVER;
+}
+
 static int64_t tick_alive(promp_manager_core_t *core, worker_t *w, int64_t now)
 {
     if (now >= w->stop_at)
@@ -178,8 +236,11 @@ static int64_t tick_alive(promp_manager_core_t *core, worker_t *w, int64_t now)
         promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_ABORTED);
     if (now >= w->limit_at)
         promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_TIME_LIMIT);
-    int64_t next = promp_session_tick(w->session, now);
+    int64_t next = kill_again(core, w, now);
     next = promp_min64(next, promp_min64(w->limit_at, promp_min64(w->stop_at, w->abort_at)));
+    if (w->queued)
+        return promp_min64(next, tick_queued(core, w, now));
+    next = promp_min64(next, promp_session_tick(w->session, now));
     int64_t since = shut_since(core, w, now);
     int64_t end = promp_min64(w->give_up_at, since == PROMP_NEVER ? PROMP_NEVER : since + w->timeout);
     if (now < end)

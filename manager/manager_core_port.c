@@ -12,8 +12,9 @@ static void path_up(promp_manager_core_t *core, const promp_id_t *node)
     for (promp_node_t *at = promp_list_first(&core->live), *next; at; at = next) {
         next = promp_list_after(&core->live, at);
         worker_t *w = WORKER_OF(at, member);
-        if (other && w->state != WORKER_STARTING)
+        if (other && w->state != WORKER_STARTING && !w->queued)
             promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_NODE_LOST, "another node answers now");
+        w->sides = 0;
         w->owed = w->owed && !other;
     }
     for (promp_node_t *at = promp_list_first(&core->ended); at; at = promp_list_after(&core->ended, at)) {
@@ -37,9 +38,9 @@ static void port_path(void *self, bool up, bool lost, const promp_id_t *node, in
     for (promp_node_t *at = promp_list_first(&core->live), *next; at; at = next) {
         next = promp_list_after(&core->live, at);
         worker_t *w = WORKER_OF(at, member);
-        w->say_start = w->state == WORKER_STARTING && !w->refused && up;
+        w->say_start = up && ((w->state == WORKER_STARTING && !w->refused) || (w->queued && !w->kill_cause));
         w->say_kill = up && w->kill_cause && (w->state == WORKER_ALIVE || w->owed);
-        if (w->state != WORKER_STARTING)
+        if (w->state != WORKER_STARTING && !w->queued)
             promp_session_path(w->session, up, now);
         promp_manager_core_touch(core, w);
         if (lost && w->state == WORKER_STARTING && !w->refused)
@@ -68,7 +69,7 @@ static bool lacks_memory(worker_t *w, promp_lane_t lane, int64_t now)
 static promp_err_t session_frame(promp_manager_core_t *core, worker_t *w, const promp_frame_t *frame,
                                  int64_t now)
 {
-    if (w->state != WORKER_ALIVE && w->state != WORKER_DRAINING)
+    if ((w->state != WORKER_ALIVE && w->state != WORKER_DRAINING) || w->queued)
         return PROMP_OK; /* late: it is over here, or the node's answer to START is still under way */
     bool relay = frame->type == PROMP_TYPE_NO_ROUTE || frame->type == PROMP_TYPE_CONGESTED;
     promp_err_t err = promp_session_frame(w->session, frame, relay ? PROMP_WHO_NODE : PROMP_WHO_WORKER, now);
@@ -100,6 +101,8 @@ static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine
     case PROMP_TYPE_STARTED:
     case PROMP_TYPE_START_REFUSED:
         return promp_manager_core_start_answer(core, w, frame, now);
+    case PROMP_TYPE_QUEUED:
+        return promp_manager_core_start_queued(core, w, frame);
     case PROMP_TYPE_GONE:
         return promp_manager_core_end_gone(core, w, frame, now);
     default: {
@@ -155,7 +158,7 @@ static bool port_next(void *self, promp_out_t *out, uint64_t room, int64_t now)
         worker_t *w = WORKER_OF(node, sending);
         bool got = promp_manager_core_start_out(core, w, out);
         uint64_t its_room = w->side ? w->side_room : room;
-        if (!got && w->session && w->state != WORKER_STARTING)
+        if (!got && w->session && w->state != WORKER_STARTING && !w->queued)
             got = promp_session_next(w->session, out, its_room, now);
         if (got) { /* the others have their turn too */
             promp_list_remove(&core->touched, node);

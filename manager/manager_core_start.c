@@ -39,6 +39,13 @@ static promp_err_t encode_start(worker_t *w, const promp_manager_core_start_t *s
     message.start.folder = promp_slice_str(start->folder);
     message.start.argv = start->argv;
     message.start.env = start->env;
+    message.start.labels = promp_slice_str(start->labels ? start->labels : "");
+    message.start.node = promp_slice_str(start->node ? start->node : "");
+    message.start.python = promp_slice_str(start->python ? start->python : "");
+    message.start.cpus = start->cpus;
+    message.start.gpus = start->gpus;
+    message.start.memory = start->memory;
+    message.start.spread = start->spread;
     promp_err_t err = promp_message_encode(&message, &w->start);
     return err == PROMP_ERR_MESSAGE_FIELD ? PROMP_ERR_ARGUMENT : err;
 }
@@ -72,6 +79,7 @@ static void init_worker(promp_manager_core_t *core, worker_t *w, const promp_man
     w->options = start->options;
     w->timeout = start->timeout;
     w->time_limit = start->time_limit;
+    w->kill_again = PROMP_NEVER;
     w->due = w->stop_at = w->abort_at = w->give_up_at = w->limit_at = w->shut_since = w->short_since =
         PROMP_NEVER;
     w->end.kind = EVENT_END;
@@ -150,12 +158,26 @@ void promp_manager_core_start_refuse(promp_manager_core_t *core, worker_t *w, pr
         snprintf(w->refusal->text, sizeof w->refusal->text, "%s", promp_error_text(code));
 }
 
+/* Somebody has taken it on: the user has his worker. */
+static void accept(promp_manager_core_t *core, worker_t *w)
+{
+    w->state = WORKER_ALIVE;
+    core->alive += !w->abandoned;
+    free(w->refusal);
+    w->refusal = NULL;
+    w->say_start = false;
+    w->say_kill = w->kill_cause != PROMP_OK;
+    promp_manager_core_touch(core, w);
+}
+
 static void started(promp_manager_core_t *core, worker_t *w, uint32_t pid, int64_t now)
 {
     w->pid = pid;
-    if (w->state != WORKER_STARTING || w->refused)
+    if ((w->state != WORKER_STARTING && !w->queued) || w->refused)
         return; /* asked again after a new path, answered again */
-    w->state = WORKER_ALIVE;
+    if (!w->queued)
+        accept(core, w);
+    w->queued = false;
     /* The node ends a program that does not say HELLO in time, but its word may not reach us. */
     w->shut_since = now + promp_max64(w->timeout, PROMP_TIME_HANDSHAKE);
     if (w->time_limit > 0) {
@@ -163,14 +185,23 @@ static void started(promp_manager_core_t *core, worker_t *w, uint32_t pid, int64
         w->due = promp_min64(w->due, w->limit_at);
         core->due = promp_min64(core->due, w->limit_at);
     }
-    core->alive += !w->abandoned;
     promp_buf_free(&w->start);
-    free(w->refusal);
-    w->refusal = NULL;
     w->say_start = false;
-    w->say_kill = w->kill_cause != PROMP_OK;
     promp_session_path(w->session, core->up, now);
     promp_manager_core_touch(core, w);
+}
+
+promp_err_t promp_manager_core_start_queued(promp_manager_core_t *core, worker_t *w,
+                                            const promp_frame_t *frame)
+{
+    promp_message_t message;
+    promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_MANAGER,
+                                           PROMP_AT_UP, PROMP_VERSION_HIGH, &message);
+    if (err || w->state != WORKER_STARTING || w->refused)
+        return err;
+    w->queued = true;
+    accept(core, w);
+    return PROMP_OK;
 }
 
 promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t *w,
@@ -188,6 +219,9 @@ promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t
                                         message.start_refused.error ? (promp_err_t)message.start_refused.error
                                                                     : PROMP_ERR_PROGRAM_FAILED,
                                         (int)message.start_refused.system, message.start_refused.text);
+    else if (w->queued)
+        promp_manager_core_end_refused(core, w, (promp_err_t)message.start_refused.error,
+                                       message.start_refused.text);
     else if (w->state == WORKER_ALIVE && message.start_refused.error == PROMP_ERR_NO_WORKER)
         promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_LEASE, "the node does not know it any more");
     return PROMP_OK;

@@ -89,6 +89,7 @@ typedef struct worker {
     uint32_t options;
     uint32_t timeout; /* lease, ms */
     uint32_t pid;
+    bool queued;    /* ALIVE, but a broker has it in its queue: there is no process yet */
     bool ready;     /* READY has come */
     bool stopping;  /* no new task */
     bool abandoned; /* the user does not know it */
@@ -98,6 +99,7 @@ typedef struct worker {
     promp_buf_t start; /* body of START until it is answered */
     bool say_start, say_kill, say_ack;
     promp_err_t kill_cause; /* PROMP_OK: no kill wanted */
+    int64_t kill_again;     /* when KILL is said again, where it may get lost */
     bool refused;
     promp_error_t *refusal; /* STARTING: room for why */
 
@@ -130,7 +132,9 @@ typedef struct worker {
     bool dry;        /* nothing more can come */
     bool ends_known; /* ends[] say what it had sent */
     uint64_t ends[PROMP_LANES];
-    uint64_t heard; /* bytes received while DRAINING, to see progress */
+    uint64_t output_seen; /* so much of its output lane its node has seen */
+    bool sure;            /* besides what is missing up to there nothing can be */
+    uint64_t heard;       /* bytes received while DRAINING, to see progress */
     promp_worker_exit_t exit;
     char *exit_text;    /* why it ended */
     char *unknown_text; /* likewise, for the task it ran */
@@ -149,9 +153,11 @@ typedef struct worker {
     promp_node_t member;  /* of core->live by id, or core->ended by time */
     promp_node_t sending; /* of core->touched, or core->starved when starves */
     bool starves;
-    bool side;            /* its frames go straight to it */
-    uint64_t side_room;   /* of that way */
-    unsigned sides;       /* so many were asked for */
+    bool side;          /* its frames go straight to it */
+    uint64_t side_room; /* of that way */
+    promp_way_t way;    /* what was told of it last */
+    unsigned sides;     /* so many were asked for in a row */
+    int64_t side_since;
     promp_node_t showing; /* of core->ready: its first event may be shown */
     promp_node_t blocked; /* of core->blocked: records wait in the session for room in an inbox */
     promp_node_t waiting; /* of core->waits, by id */
@@ -168,6 +174,7 @@ typedef struct {
 
 struct promp_manager_core {
     uint32_t level;
+    bool remote;
     bool up, lost;
     promp_id_t node; /* who is on the other end, none before the first path */
     int64_t down_since;
@@ -231,12 +238,14 @@ worker_t *promp_manager_core_next_live(const promp_manager_core_t *core, const w
 
 /* manager_core_side.c */
 void promp_manager_core_side_ask(promp_manager_core_t *core, worker_t *w); /* its session is open */
-void promp_manager_core_side(void *core, const promp_id_t *session, bool up, uint64_t room,
+void promp_manager_core_side(void *core, const promp_id_t *session, promp_way_t way, uint64_t room,
                              int64_t now); /* port.h */
 
 /* manager_core_start.c */
 promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t *w,
                                             const promp_frame_t *frame, int64_t now);
+promp_err_t promp_manager_core_start_queued(promp_manager_core_t *core, worker_t *w,
+                                            const promp_frame_t *frame);
 /* Remembers the refusal for promp_manager_core_answer; frees an abandoned worker. */
 void promp_manager_core_start_refuse(promp_manager_core_t *core, worker_t *w, promp_err_t code, int system,
                                      promp_slice_t text);
@@ -249,6 +258,9 @@ void promp_manager_core_stop_kill(promp_manager_core_t *core, worker_t *w, promp
 /* manager_core_end.c */
 promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w, const promp_frame_t *frame,
                                         int64_t now);
+/* The broker will not start it after all. */
+void promp_manager_core_end_refused(promp_manager_core_t *core, worker_t *w, promp_err_t error,
+                                    promp_slice_t text);
 /* Its session is of no use any more: broken protocol, or reset. */
 void promp_manager_core_end_broken(promp_manager_core_t *core, worker_t *w, promp_err_t error, int64_t now);
 /* Ends it without the node's word. */

@@ -29,6 +29,10 @@ static void stop(promp_manager_core_t *core, worker_t *w, int64_t now)
     if (w->state != WORKER_ALIVE || w->stopping)
         return;
     w->stopping = true;
+    if (w->queued) { /* nobody is there to be asked */
+        promp_manager_core_stop_kill(core, w, PROMP_ERR_WORKER_STOPPED);
+        return;
+    }
     promp_session_urge(w->session, PROMP_SLOT_STOP, 0, 0);
     w->stop_at = now + PROMP_TIME_ABORT;
     w->due = promp_min64(w->due, w->stop_at);

@@ -1,6 +1,7 @@
 /* manager_inner.h - the struct behind promp_manager_t, for the files of the manager's shell only.
  *
  * manager.c          making, ending, settings, entering and leaving the lock
+ * manager_broker.c   which broker, if any; what is remembered of it
  * manager_start.c    starting and stopping workers
  * manager_place.c    what a start needs to know of this process: program, environment, folder, mask
  * manager_task.c     tasks, results, failures
@@ -24,6 +25,7 @@
 #include "limits.h"
 #include "local.h"
 #include "manager_core.h"
+#include "zdial.h"
 
 /* What a user gives that is larger is copied before the lock is taken, and moves in: while the lock is
  * held nobody answers the node. */
@@ -36,8 +38,11 @@ struct promp_manager {
     promp_local_t local;    /* root: where its node is */
     char *node_program;     /* root: or NULL */
     bool no_start;
-    bool relayed;  /* no direct ways to workers: the user wants it so (PROMP_PATH=relay) */
-    char *address; /* of the node, for workers */
+    bool remote;         /* its workers are started by nodes of a cluster */
+    promp_zdial_t *dial; /* root, remote: the broker; else NULL */
+    char *config;        /* likewise: folder of its key */
+    bool relayed;        /* no direct ways to workers: the user wants it so (PROMP_PATH=relay) */
+    char *address;       /* of the node, for workers */
     pthread_t owner;
     volatile uint8_t *mark; /* 1; in the child of a fork the kernel has made it 0 */
 
@@ -79,6 +84,13 @@ bool promp_manager_news(void *manager);
 /* Sets or clears the descriptor. Under the lock. */
 void promp_manager_signal(promp_manager_t *manager);
 
+/* manager_broker.c. */
+/* Decides where the workers of a root manager are: sets remote, dial, config and address where a broker is meant. Errors of
+ * auth_joined.h and auth_key.h, NO_BROKER. */
+promp_err_t promp_manager_broker_choose(promp_manager_t *manager, const promp_manager_config_t *config);
+/* Keeps in the folder what the broker told of its key. Without the lock; waits a moment for the disk. */
+void promp_manager_broker_remember(promp_manager_t *manager, const promp_zdial_news_t *news);
+
 /* manager_share.c. Lock held, but for _end, _hold and _free. */
 /* Answers what workers ask where that cannot wait, and wakes the thread that serves containers for the rest. */
 void promp_manager_share_look(promp_manager_t *manager);
@@ -93,6 +105,8 @@ void promp_manager_share_end(promp_manager_t *manager);
 /* manager_place.c: all paths are malloc'd and absolute; *system is errno or 0. */
 promp_err_t promp_manager_place_program(const char *program, char **path, int *system);
 promp_err_t promp_manager_place_folder(const char *folder, char **path, int *system);
+/* Likewise for a worker in a cluster, where nothing can be looked at: what they may be is checked. */
+promp_err_t promp_manager_place_remote(const char *program, const char *folder, char **path, char **where);
 uint32_t promp_manager_place_umask(void);
 /* Joins a NULL-ended array into a run of NUL-ended strings. OK, MEMORY, START_SIZE. */
 promp_err_t promp_manager_place_strings(const char *const *strings, promp_buf_t *run);

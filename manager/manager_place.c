@@ -112,6 +112,24 @@ promp_err_t promp_manager_place_folder(const char *folder, char **path, int *sys
     return PROMP_ERR_START_FOLDER;
 }
 
+promp_err_t promp_manager_place_remote(const char *program, const char *folder, char **path, char **where)
+{
+    *path = *where = NULL;
+    bool named = program && *program && strlen(program) <= PROMP_LIMIT_PATH;
+    if (!named || (strchr(program, '/') && program[0] != '/'))
+        return PROMP_ERR_PROGRAM_MISSING;
+    if (folder && (folder[0] != '/' || strlen(folder) > PROMP_LIMIT_PATH))
+        return PROMP_ERR_START_FOLDER;
+    *path = strdup(program);
+    *where = strdup(folder ? folder : "");
+    if (*path && *where)
+        return PROMP_OK;
+    free(*path);
+    free(*where);
+    *path = *where = NULL;
+    return PROMP_ERR_MEMORY;
+}
+
 /* umask(2) can only be read by changing it, which other threads would see; the kernel also tells it here. */
 uint32_t promp_manager_place_umask(void)
 {

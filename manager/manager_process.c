@@ -122,7 +122,11 @@ void promp_manager_process_all(promp_manager_t *manager)
     if (!promp_manager_core_pending(manager->core))
         promp_hub_pump(manager->hub);
     process_round(manager);
+    promp_zdial_news_t told;
+    bool news = manager->dial && promp_zdial_news(manager->dial, &told);
     promp_manager_leave(manager);
+    if (news)
+        promp_manager_broker_remember(manager, &told);
     manager->processing = false;
 }
 

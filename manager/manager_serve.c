@@ -35,7 +35,7 @@ static struct promp_manager_share *share_new(promp_manager_t *manager)
         goto err3;
     const char *how = getenv("PROMP_SHARE");
     share->manager = manager;
-    share->stream = how && strcmp(how, "stream") == 0;
+    share->stream = manager->dial || (how && strcmp(how, "stream") == 0);
     share->refs = 1;
     return share;
 

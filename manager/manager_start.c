@@ -25,8 +25,25 @@ static void order_free(order_t *order)
     promp_buf_free(&order->env);
 }
 
-static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *start, order_t *order)
+static promp_err_t order_place_remote(promp_manager_t *manager, const promp_start_t *start, order_t *order)
 {
+    promp_err_t err =
+        promp_manager_place_remote(start->program, start->folder, &order->program, &order->folder);
+    if (err == PROMP_ERR_PROGRAM_MISSING)
+        return promp_manager_fail(manager, PROMP_ERR_ARGUMENT, 0,
+                                  "in a cluster a program is a name or an absolute path: %s",
+                                  start->program ? start->program : "none");
+    if (err == PROMP_ERR_START_FOLDER)
+        return promp_manager_fail(manager, PROMP_ERR_ARGUMENT, 0,
+                                  "in a cluster a folder is an absolute path: %s", start->folder);
+    return err ? promp_manager_fail(manager, err, 0, NULL) : PROMP_OK;
+}
+
+/* Where, with what: as this process has it, or as the node will. */
+static promp_err_t order_place(promp_manager_t *manager, const promp_start_t *start, order_t *order)
+{
+    if (manager->remote)
+        return order_place_remote(manager, start, order);
     int system;
     promp_err_t err = promp_manager_place_program(start->program, &order->program, &system);
     if (err)
@@ -35,11 +52,20 @@ static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *sta
     if (err)
         return promp_manager_fail(manager, err, system, "%s",
                                   start->folder ? start->folder : "the manager's");
+    return PROMP_OK;
+}
+
+static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *start, order_t *order)
+{
+    static const char *const none[] = {NULL};
+    const char *const *inherited = manager->remote ? none : (const char *const *)environ;
+    promp_err_t err = order_place(manager, start, order);
+    if (err)
+        return err;
     const char *only[] = {start->program, NULL};
     err = promp_manager_place_strings(start->argv ? start->argv : only, &order->argv);
     if (!err)
-        err =
-            promp_manager_place_strings(start->env ? start->env : (const char *const *)environ, &order->env);
+        err = promp_manager_place_strings(start->env ? start->env : inherited, &order->env);
     if (!err && order->argv.size + order->env.size > PROMP_LIMIT_START)
         err = PROMP_ERR_START_SIZE;
     if (err)
@@ -60,6 +86,13 @@ static promp_err_t order_make(promp_manager_t *manager, const promp_start_t *sta
         .env = promp_slice(order->env.data, order->env.size),
         .extra = promp_slice(start->extra, start->extra_size),
         .address = manager->address,
+        .labels = start->labels,
+        .node = start->node,
+        .python = start->python,
+        .cpus = start->cpus,
+        .gpus = start->gpus,
+        .memory = start->memory,
+        .spread = start->spread,
     };
     return PROMP_OK;
 }
@@ -148,6 +181,8 @@ static void await(starts_t *starts)
     }
     if (err == PROMP_ERR_STATE)
         promp_error_set(&error, err, 0, "starting workers was interrupted");
+    else if (manager->dial && promp_hub_trouble(manager->hub)->code)
+        error = *promp_hub_trouble(manager->hub);
     else
         promp_error_set(&error, PROMP_ERR_NODE_TIMEOUT, 0, "starting a worker, after %d ms",
                         PROMP_TIME_START);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "agent_table.h"
+#include "agent_broker.h"
 
 promp_agent_core_t *promp_agent_core_new(const promp_agent_config_t *config, int64_t now)
 {
@@ -16,6 +16,8 @@ promp_agent_core_t *promp_agent_core_new(const promp_agent_config_t *config, int
     core->keeper_heard = now;
     core->idle_since = now;
     core->stop_until = PROMP_NEVER;
+    core->broker.dial_at = core->broker.away_at = PROMP_NEVER;
+    core->broker.random = config->seed;
     core->sessions = promp_map_new(config->seed);
     if (!core->sessions || promp_effects_init(&core->effects, sizeof(promp_agent_effect_t)))
         promp_agent_core_destroy(&core);
@@ -65,6 +67,10 @@ void promp_agent_core_refuse(promp_agent_core_t *core, promp_agent_link_t *link,
                              int64_t now)
 {
     promp_agent_session_t *s = link->session;
+    if (link->broker) {
+        promp_agent_broker_lost(core, error, now);
+        return;
+    }
     promp_message_t m = {.type = PROMP_TYPE_REFUSED,
                          .refused = {.error = error, .text = promp_slice_str(promp_error_text(error))}};
 
@@ -72,6 +78,7 @@ void promp_agent_core_refuse(promp_agent_core_t *core, promp_agent_link_t *link,
     promp_agent_table_link_close(core, link);
     if (!s)
         return;
+    s->ends = false; /* it may have said more */
     promp_agent_life_slay(core, s, PROMP_ERR_WORKER_PROTOCOL);
     promp_agent_life_ended(core, s, now);
 }
@@ -156,7 +163,7 @@ static promp_err_t on_link(promp_agent_core_t *core, promp_agent_link_t *link, c
     case PROMP_TYPE_BYE:
         while ((node = promp_list_first(&link->managed)))
             promp_agent_life_abandon(core, PROMP_CONTAINER(node, promp_agent_session_t, managed),
-                                     PROMP_ERR_WORKER_MANAGER_GONE);
+                                     PROMP_ERR_WORKER_MANAGER_GONE, now);
         if (!link->session)
             promp_agent_table_link_close(core, link);
         return PROMP_OK;
@@ -183,6 +190,8 @@ static promp_err_t on_node(promp_agent_core_t *core, promp_agent_link_t *link, c
         return PROMP_ERR_MESSAGE_FIELD;
     if (s && !promp_agent_table_owns(link, s))
         return PROMP_ERR_SESSION_FOREIGN;
+    if (core->config.cluster && (!s || s->state == PROMP_AGENT_ELSEWHERE))
+        return promp_agent_broker_child(core, link, s, &frame->session, &m, now);
     switch (m.type) {
     case PROMP_TYPE_START:
         if (s && !promp_agent_table_free_for(s, link, now))
@@ -190,7 +199,7 @@ static promp_err_t on_node(promp_agent_core_t *core, promp_agent_link_t *link, c
         promp_agent_life_start(core, link, s, frame, &m.start, now);
         return PROMP_OK;
     case PROMP_TYPE_KILL:
-        if (m.kill.cause <= PROMP_ERR_WORKER_EXITED - 1 || m.kill.cause > PROMP_ERR_MANAGER_MEMORY)
+        if (!promp_agent_life_is_cause(m.kill.cause))
             return PROMP_ERR_MESSAGE_FIELD;
         if (!s) {
             promp_agent_life_refuse(core, link, &frame->session, PROMP_ERR_NO_WORKER, 0,
@@ -222,12 +231,16 @@ void promp_agent_core_frame(promp_agent_core_t *core, uint32_t number, const pro
     if (!link)
         return;
     link->heard = now;
+    if (link->broker && link->state == PROMP_AGENT_LINK_UP)
+        core->broker.heard = now;
     if (frame->type == PROMP_TYPE_DATA && link->state == PROMP_AGENT_LINK_UP && !frame->fds)
         error = promp_agent_relay_data(core, link, frame, now);
-    else if (frame->fds > (frame->type == PROMP_TYPE_LEND))
+    else if (frame->fds > (frame->type == PROMP_TYPE_LEND && !link->broker))
         error = PROMP_ERR_DESCRIPTOR_COUNT;
     else if (!(row = promp_message_row(frame->type)))
         error = PROMP_ERR_MESSAGE_UNKNOWN;
+    else if (link->broker && row->on != PROMP_ON_SESSION)
+        error = promp_agent_broker_frame(core, link, frame, now);
     else if (row->on == PROMP_ON_LINK)
         error = on_link(core, link, frame, now);
     else if (row->on == PROMP_ON_NODE)
@@ -246,6 +259,10 @@ void promp_agent_core_closed(promp_agent_core_t *core, uint32_t number, promp_er
 
     if (!link)
         return;
+    if (link->broker) {
+        promp_agent_broker_lost(core, why, now);
+        return;
+    }
     promp_agent_session_t *s = link->session;
     /* A RELINK that did not reach its worker: for want of descriptors in the keeper or there. */
     bool lost = s && s->greeted && link->state == PROMP_AGENT_LINK_NEW;
@@ -255,6 +272,8 @@ void promp_agent_core_closed(promp_agent_core_t *core, uint32_t number, promp_er
         return;
     }
     promp_agent_table_link_close(core, link);
+    if (s && why != PROMP_ERR_CLOSED)
+        s->ends = false; /* not all that it said was read */
     if (s && (lost || (why != PROMP_ERR_CLOSED && why != PROMP_ERR_FRAME_TRUNCATED)))
         promp_agent_life_unlinked(core, s, why, now);
     else if (s)

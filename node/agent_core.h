@@ -52,9 +52,10 @@ typedef struct {
 } promp_agent_peer_t;
 
 typedef enum {
-    PROMP_AGENT_SEND,      /* send out on link */
-    PROMP_AGENT_FORWARD,   /* send *frame, as it is, on link; tag and urgent as for promp_link_forward */
-    PROMP_AGENT_CLOSE,     /* send what link takes at once, then close it; its number is free again */
+    PROMP_AGENT_SEND,    /* send out on link */
+    PROMP_AGENT_FORWARD, /* send *frame, as it is, on link; tag and urgent as for promp_link_forward */
+    PROMP_AGENT_CLOSE, /* send what link takes at once, then close it; its number is free again. error: why the link to
+                                the broker is given up, for the log */
     PROMP_AGENT_TO_KEEPER, /* send out to the keeper; link not NONE: make a socket pair, one end becomes that
                               link, the other goes along with out */
     PROMP_AGENT_SLAY,      /* kill process handle/pid and its process group now */

@@ -1,5 +1,5 @@
 /* The agent core's side towards the keeper. */
-#include "agent_table.h"
+#include "agent_broker.h"
 #include "mutant.h"
 
 static void end(promp_agent_core_t *core, promp_err_t error)
@@ -7,19 +7,27 @@ static void end(promp_agent_core_t *core, promp_err_t error)
     promp_agent_effects_add(&core->effects, PROMP_AGENT_END)->error = error;
 }
 
-static promp_agent_session_t *known(promp_agent_core_t *core, const promp_id_t *id, uint32_t lease,
-                                    const promp_id_t *parent, uint32_t owner_pid, uint64_t owner_start,
+/* What the keeper tells of a session from before this agent: the fields that ROSTER and EXITED share. */
+typedef struct {
+    uint32_t lease, owner_pid;
+    uint64_t owner_start;
+    promp_id_t parent, key;
+} facts_t;
+
+static promp_agent_session_t *known(promp_agent_core_t *core, const promp_id_t *id, const facts_t *facts,
                                     int64_t now)
 {
-    promp_agent_session_t *s = promp_agent_table_session_new(core, id, lease, now);
+    promp_agent_session_t *s = promp_agent_table_session_new(core, id, facts->lease, now);
+    bool root = promp_id_is_none(&facts->parent) && promp_id_is_none(&facts->key);
     promp_agent_owner_t *owner = NULL;
 
     if (!s)
         return NULL;
-    s->parent_id = *parent;
-    if (promp_id_is_none(parent) && (owner = promp_agent_owner_get(core, owner_pid, owner_start)))
+    s->parent_id = facts->parent;
+    s->key = facts->key;
+    if (root && (owner = promp_agent_owner_get(core, facts->owner_pid, facts->owner_start)))
         promp_agent_table_own(s, owner, NULL);
-    if (promp_id_is_none(parent) && !owner) {
+    if (root && !owner) {
         promp_agent_table_session_free(core, s);
         return NULL;
     }
@@ -38,6 +46,8 @@ static void roster_end(promp_agent_core_t *core, int64_t now)
 
         if (s && parent && parent->state == PROMP_AGENT_RUNNING && parent != s)
             promp_agent_table_own(s, NULL, parent);
+        else if (s && !parent && !promp_id_is_none(&s->key))
+            s->remote = true;
     }
     for (uint32_t i = 0; i < core->slots.size; i++) {
         promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
@@ -46,11 +56,12 @@ static void roster_end(promp_agent_core_t *core, int64_t now)
             continue;
         if (s->exited)
             promp_agent_life_ended(core, s, now);
-        else if (!s->owner && !s->parent)
+        else if (!s->owner && !s->parent && !s->remote)
             promp_agent_life_slay(core, s, PROMP_ERR_WORKER_MANAGER_GONE);
         else if (s->state == PROMP_AGENT_RUNNING && !PROMP_MUTANT(10))
             promp_agent_life_relink(core, s, now);
     }
+    promp_agent_broker_begin(core, now);
     promp_agent_core_due(core, now);
 }
 
@@ -61,9 +72,14 @@ static promp_err_t roster(promp_agent_core_t *core, const promp_id_t *id, const 
 
     if (core->ready || promp_map_get(core->sessions, id))
         return PROMP_ERR_MESSAGE_STATE;
-    s = known(core, id, r->lease_ms, &r->parent, r->owner_pid, r->owner_start, now);
+    const facts_t facts = {r->lease_ms, r->owner_pid, r->owner_start, r->parent, r->owner};
+
+    s = known(core, id, &facts, now);
     if (!s)
         return PROMP_ERR_MEMORY;
+    s->cpus = r->cpus;
+    s->memory = r->memory;
+    s->gpus = r->gpus;
     s->pid = r->pid;
     s->handle = *handle;
     s->greeted = true;
@@ -86,7 +102,9 @@ static promp_err_t exited(promp_agent_core_t *core, const promp_id_t *id, const 
                                     true);
         return PROMP_OK;
     }
-    s = known(core, id, e->lease_ms, &e->parent, e->owner_pid, e->owner_start, now);
+    const facts_t facts = {e->lease_ms, e->owner_pid, e->owner_start, e->parent, e->owner};
+
+    s = known(core, id, &facts, now);
     if (!s)
         return PROMP_ERR_MEMORY;
     promp_agent_life_exited(core, s, e, now);
@@ -163,7 +181,7 @@ void promp_agent_core_keeper_lost(promp_agent_core_t *core, int64_t now)
     for (uint32_t i = 0; i < core->slots.size; i++) {
         promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
 
-        if (!s || s->state == PROMP_AGENT_ENDED)
+        if (!s || s->state == PROMP_AGENT_ENDED || s->state == PROMP_AGENT_ELSEWHERE)
             continue;
         if (s->handle >= 0) {
             promp_agent_effect_t *effect = promp_agent_effects_add(&core->effects, PROMP_AGENT_SLAY);
@@ -191,5 +209,15 @@ void promp_agent_core_stop(promp_agent_core_t *core, int64_t now)
         if (s)
             promp_agent_life_slay(core, s, PROMP_ERR_WORKER_NODE_LOST);
     }
+    promp_agent_broker_offer(core);
+    promp_agent_core_due(core, now);
+}
+
+void promp_agent_core_drain(promp_agent_core_t *core, int64_t now)
+{
+    if (core->draining || !core->config.cluster)
+        return;
+    core->draining = true;
+    promp_agent_broker_offer(core);
     promp_agent_core_due(core, now);
 }

@@ -1,7 +1,7 @@
 /* How sessions begin and end. */
 #include <stdlib.h>
 
-#include "agent_table.h"
+#include "agent_broker.h"
 #include "gone_text.h"
 #include "mutant.h"
 
@@ -24,7 +24,7 @@ static void to_manager(promp_agent_core_t *core, promp_agent_session_t *s, promp
 
 static bool has_owner(const promp_agent_session_t *s)
 {
-    return s->owner || s->parent;
+    return s->owner || s->parent || s->remote;
 }
 
 /* --- beginning --- */
@@ -51,28 +51,31 @@ static promp_agent_link_t *worker_link(promp_agent_core_t *core, promp_agent_ses
     return link;
 }
 
-static promp_err_t may_start(const promp_agent_core_t *core, const promp_agent_link_t *link,
-                             const promp_msg_start_t *start)
+bool promp_agent_life_is_cause(uint32_t cause)
+{
+    return cause >= PROMP_ERR_WORKER_EXITED && cause <= PROMP_ERR_MANAGER_MEMORY;
+}
+
+promp_err_t promp_agent_life_may_start(const promp_agent_core_t *core, const promp_agent_session_t *manager,
+                                       const promp_msg_start_t *start)
 {
     if (!promp_agent_core_serving(core))
         return PROMP_ERR_NODE_GONE;
     if (start->lease_ms < PROMP_TIMEOUT_MIN || start->lease_ms > PROMP_TIMEOUT_MAX || start->umask > 0777)
         return PROMP_ERR_ARGUMENT;
-    if (start->program.size == 0 || start->program.data[0] != '/')
+    if (start->program.size == 0 || (start->program.data[0] != '/' && !core->config.cluster))
         return PROMP_ERR_PROGRAM_MISSING;
     if (start->argv.size + start->env.size > PROMP_LIMIT_START)
         return PROMP_ERR_START_SIZE;
-    if (promp_map_count(core->sessions) >= PROMP_LIMIT_WORKERS)
+    if (promp_map_count(core->sessions) - core->elsewhere >= PROMP_LIMIT_WORKERS)
         return PROMP_ERR_LIMIT_WORKERS;
-    if (link->session && link->session->children.count >= PROMP_LIMIT_WORKER_STARTS)
-        return PROMP_ERR_LIMIT_WORKERS;
-    if (link->session && link->session->state != PROMP_AGENT_RUNNING)
+    if (manager && manager->state != PROMP_AGENT_RUNNING)
         return PROMP_ERR_STATE;
     return PROMP_OK;
 }
 
-static void start_again(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
-                        int64_t now)
+void promp_agent_life_again(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
+                            int64_t now)
 {
     promp_message_t m = {.type = PROMP_TYPE_STARTED, .started = {.pid = s->pid}};
 
@@ -85,43 +88,61 @@ static void start_again(promp_agent_core_t *core, promp_agent_link_t *link, prom
         s->asked++;
 }
 
-void promp_agent_life_start(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
-                            const promp_frame_t *frame, const promp_msg_start_t *start, int64_t now)
+promp_err_t promp_agent_life_spawn(promp_agent_core_t *core, promp_agent_session_t *s,
+                                   const promp_msg_start_t *start, int64_t now)
 {
-    if (s) {
-        start_again(core, link, s, now);
-        return;
-    }
-    promp_err_t error = may_start(core, link, start);
-    promp_agent_link_t *down = NULL;
+    promp_agent_link_t *down = worker_link(core, s, now);
 
-    if (!error && !(s = promp_agent_table_session_new(core, &frame->session, start->lease_ms, now)))
-        error = PROMP_ERR_MEMORY;
-    if (!error && !(down = worker_link(core, s, now))) {
-        promp_agent_table_session_free(core, s);
-        error = PROMP_ERR_MEMORY;
-    }
-    if (error) {
-        promp_agent_life_refuse(core, link, &frame->session, error, 0, promp_slice(NULL, 0));
-        return;
-    }
-    promp_agent_table_own(s, link->owner, link->session);
-    promp_agent_table_bind(core, s, link);
+    if (!down)
+        return PROMP_ERR_MEMORY;
     s->asked = 1;
     s->ends = true; /* we see everything that the worker sends */
 
     promp_message_t m = {.type = PROMP_TYPE_SPAWN,
                          .spawn = {.lease_ms = start->lease_ms,
                                    .parent = s->parent_id,
-                                   .owner_pid = link->owner ? link->owner->pid : 0,
-                                   .owner_start = link->owner ? link->owner->start : 0,
+                                   .owner_pid = s->owner ? s->owner->pid : 0,
+                                   .owner_start = s->owner ? s->owner->start : 0,
                                    .umask = start->umask,
                                    .program = start->program,
                                    .folder = start->folder,
                                    .argv = start->argv,
                                    .env = start->env}};
 
+    if (!promp_id_is_none(&s->key)) {
+        m.spawn.owner = s->key;
+        m.spawn.cpus = start->cpus;
+        m.spawn.memory = start->memory;
+        m.spawn.gpus = start->gpus;
+        m.spawn.python = start->python;
+    }
     to_keeper(core, &m, s, down->number);
+    return PROMP_OK;
+}
+
+void promp_agent_life_start(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
+                            const promp_frame_t *frame, const promp_msg_start_t *start, int64_t now)
+{
+    if (s) {
+        promp_agent_life_again(core, link, s, now);
+        return;
+    }
+    promp_err_t error = promp_agent_life_may_start(core, link->session, start);
+
+    if (!error && link->session && link->session->children.count >= PROMP_LIMIT_WORKER_STARTS)
+        error = PROMP_ERR_LIMIT_WORKERS;
+    if (!error && !(s = promp_agent_table_session_new(core, &frame->session, start->lease_ms, now)))
+        error = PROMP_ERR_MEMORY;
+    if (!error) {
+        promp_agent_table_own(s, link->owner, link->session);
+        promp_agent_table_bind(core, s, link);
+        error = promp_agent_life_spawn(core, s, start, now);
+    }
+    if (!error)
+        return;
+    if (s)
+        promp_agent_table_session_free(core, s);
+    promp_agent_life_refuse(core, link, &frame->session, error, 0, promp_slice(NULL, 0));
 }
 
 void promp_agent_life_spawned(promp_agent_core_t *core, promp_agent_session_t *s, uint32_t pid, int handle,
@@ -135,6 +156,7 @@ void promp_agent_life_spawned(promp_agent_core_t *core, promp_agent_session_t *s
         s->state = PROMP_AGENT_RUNNING;
         for (; s->asked; s->asked--)
             to_manager(core, s, &m, true, now);
+        promp_agent_broker_started(core, s);
         return;
     }
     if (handle < 0)
@@ -148,6 +170,10 @@ void promp_agent_life_spawned(promp_agent_core_t *core, promp_agent_session_t *s
 void promp_agent_life_failed(promp_agent_core_t *core, promp_agent_session_t *s,
                              const promp_msg_spawn_failed_t *failed, int64_t now)
 {
+    if (!promp_id_is_none(&s->key)) {
+        promp_agent_broker_failed(core, s, failed);
+        return;
+    }
     if (s->manager) {
         promp_agent_life_refuse(core, s->manager, &s->id, (promp_err_t)failed->error, failed->system,
                                 failed->text);
@@ -215,6 +241,10 @@ void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, p
         promp_agent_session_t *x = PROMP_CONTAINER(node, promp_agent_session_t, todo);
 
         promp_list_remove(todo, node);
+        if (x->state == PROMP_AGENT_ELSEWHERE) { /* the broker ends it with its manager */
+            promp_agent_table_session_free(core, x);
+            continue;
+        }
         slay_one(core, x, x == s ? cause : PROMP_ERR_WORKER_MANAGER_GONE);
         while ((node = promp_list_first(&x->children))) {
             promp_agent_session_t *child = PROMP_CONTAINER(node, promp_agent_session_t, owned);
@@ -227,8 +257,13 @@ void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, p
     }
 }
 
-void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause)
+void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause,
+                              int64_t now)
 {
+    if (s->state == PROMP_AGENT_ELSEWHERE) {
+        promp_agent_broker_child_abandon(core, s, cause, now);
+        return;
+    }
     promp_agent_table_disown(core, s);
     promp_agent_life_slay(core, s, cause);
 }
@@ -272,6 +307,7 @@ void promp_agent_life_ended(promp_agent_core_t *core, promp_agent_session_t *s, 
         promp_agent_effects_add(&core->effects, PROMP_AGENT_DROP)->handle = s->handle;
     s->handle = -1;
     s->keep_until = PROMP_MUTANT(11) ? now : now + s->lease;
+    promp_agent_broker_ended(core, s);
     promp_agent_life_tell(core, s, now);
 }
 
@@ -279,13 +315,14 @@ void promp_agent_life_tell(promp_agent_core_t *core, promp_agent_session_t *s, i
 {
     promp_message_t m = {.type = PROMP_TYPE_GONE, .gone = s->gone};
 
-    m.gone.lanes = s->ends;
+    m.gone.lanes = !s->ends ? 0 : s->lent && !PROMP_MUTANT(22) ? 2 : 1;
     m.gone.end_control = s->end[PROMP_LANE_CONTROL];
     m.gone.end_messages = s->end[PROMP_LANE_MESSAGES];
     m.gone.end_output = s->end[PROMP_LANE_OUTPUT];
     m.gone.end_bulk = s->end[PROMP_LANE_BULK];
+    m.gone.seen_output = s->output_seen;
     /* Where the ends are not known, it comes behind the data that waits. */
-    to_manager(core, s, &m, s->ends, now);
+    to_manager(core, s, &m, m.gone.lanes == 1, now);
     s->due = now + s->lease / 5;
     promp_agent_core_due(core, s->due);
 }
@@ -296,5 +333,6 @@ void promp_agent_life_forget(promp_agent_core_t *core, promp_agent_session_t *s)
 
     if (!PROMP_MUTANT(8))
         to_keeper(core, &m, s, PROMP_AGENT_NONE);
+    promp_agent_broker_over(core, s);
     promp_agent_table_session_free(core, s);
 }

@@ -72,7 +72,7 @@ void promp_agent_core_owner_died(promp_agent_core_t *core, uint32_t number, int6
     close_links(core, owner);
     while ((node = promp_list_first(&owner->sessions)))
         promp_agent_life_abandon(core, PROMP_CONTAINER(node, promp_agent_session_t, owned),
-                                 PROMP_ERR_WORKER_MANAGER_GONE);
+                                 PROMP_ERR_WORKER_MANAGER_GONE, now);
     owner->links--;
     promp_agent_owner_release(core, owner);
     promp_agent_core_due(core, now);

@@ -34,11 +34,18 @@ static uint32_t generation(promp_agent_core_t *core)
     return core->generation;
 }
 
-/* What waited for the far side of a flow will not be flushed any more. */
-static void reset_flow(promp_agent_core_t *core, promp_agent_session_t *s, promp_agent_way_t way)
+promp_agent_link_t *promp_agent_table_far(const promp_agent_core_t *core, const promp_agent_session_t *s,
+                                          promp_agent_way_t way)
+{
+    if (way == PROMP_AGENT_TO_MANAGER)
+        return s->manager;
+    return s->state == PROMP_AGENT_ELSEWHERE ? core->broker.link : s->worker;
+}
+
+void promp_agent_table_cut(promp_agent_core_t *core, promp_agent_session_t *s, promp_agent_way_t way)
 {
     promp_agent_flow_t *flow = &s->flow[way];
-    promp_agent_link_t *to = way == PROMP_AGENT_TO_WORKER ? s->worker : s->manager;
+    promp_agent_link_t *to = promp_agent_table_far(core, s, way);
 
     if (to)
         to->waiting_to -= flow->waiting;
@@ -62,7 +69,7 @@ void promp_agent_table_unbind(promp_agent_core_t *core, promp_agent_session_t *s
 {
     if (!s->manager)
         return;
-    reset_flow(core, s, PROMP_AGENT_TO_MANAGER);
+    promp_agent_table_cut(core, s, PROMP_AGENT_TO_MANAGER);
     s->manager->waiting_from -= s->flow[PROMP_AGENT_TO_WORKER].waiting;
     promp_list_remove(&s->manager->managed, &s->managed);
     s->manager_heard = s->manager->heard;
@@ -72,6 +79,12 @@ void promp_agent_table_unbind(promp_agent_core_t *core, promp_agent_session_t *s
 
 void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *link)
 {
+    promp_agent_table_link_lose(core, link, PROMP_OK);
+}
+
+void promp_agent_table_link_lose(promp_agent_core_t *core, promp_agent_link_t *link, promp_err_t why)
+{
+    promp_agent_effect_t *effect;
     promp_node_t *node;
     bool greeted = link->state == PROMP_AGENT_LINK_UP;
 
@@ -80,8 +93,16 @@ void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *
     link->state = PROMP_AGENT_LINK_CLOSING;
     while ((node = promp_list_first(&link->managed)))
         promp_agent_table_unbind(core, PROMP_CONTAINER(node, promp_agent_session_t, managed));
-    if (link->session) {
-        reset_flow(core, link->session, PROMP_AGENT_TO_WORKER);
+    if (link->broker) {
+        for (uint32_t i = 0; i < core->slots.size; i++) {
+            promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
+
+            if (s && s->state == PROMP_AGENT_ELSEWHERE)
+                promp_agent_table_cut(core, s, PROMP_AGENT_TO_WORKER);
+        }
+        core->broker.link = NULL;
+    } else if (link->session) {
+        promp_agent_table_cut(core, link->session, PROMP_AGENT_TO_WORKER);
         if (greeted)
             link->session->worker_heard = link->heard;
         link->session->worker = NULL;
@@ -94,7 +115,9 @@ void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *
         promp_agent_owner_release(core, link->owner);
         link->owner = NULL;
     }
-    promp_agent_effects_add(&core->effects, PROMP_AGENT_CLOSE)->link = link->number;
+    effect = promp_agent_effects_add(&core->effects, PROMP_AGENT_CLOSE);
+    effect->link = link->number;
+    effect->error = why;
 }
 
 void promp_agent_table_link_free(promp_agent_core_t *core, uint32_t number)
@@ -137,6 +160,19 @@ err1:
     return NULL;
 }
 
+void promp_agent_table_state(promp_agent_core_t *core, promp_agent_session_t *s, promp_agent_state_t state)
+{
+    core->elsewhere -= s->state == PROMP_AGENT_ELSEWHERE;
+    core->elsewhere += state == PROMP_AGENT_ELSEWHERE;
+    s->state = state;
+}
+
+void promp_agent_table_drop_start(promp_agent_core_t *core, promp_agent_session_t *s)
+{
+    core->start_bytes -= s->start.size;
+    promp_buf_free(&s->start);
+}
+
 void promp_agent_table_own(promp_agent_session_t *s, promp_agent_owner_t *owner,
                            promp_agent_session_t *parent)
 {
@@ -157,6 +193,7 @@ void promp_agent_table_disown(promp_agent_core_t *core, promp_agent_session_t *s
         promp_list_remove(&owner->sessions, &s->owned);
     s->parent = NULL;
     s->owner = NULL;
+    s->remote = false;
     promp_agent_table_unbind(core, s);
     if (owner)
         promp_agent_owner_release(core, owner);
@@ -164,6 +201,8 @@ void promp_agent_table_disown(promp_agent_core_t *core, promp_agent_session_t *s
 
 bool promp_agent_table_owns(const promp_agent_link_t *link, const promp_agent_session_t *s)
 {
+    if (link->broker)
+        return s->remote;
     return link->session ? s->parent == link->session : s->owner && s->owner == link->owner;
 }
 
@@ -181,6 +220,9 @@ void promp_agent_table_session_free(promp_agent_core_t *core, promp_agent_sessio
     while ((node = promp_list_first(&s->children)))
         promp_agent_table_disown(core, PROMP_CONTAINER(node, promp_agent_session_t, owned));
     promp_agent_table_disown(core, s);
+    promp_agent_table_drop_start(core, s);
+    promp_agent_table_cut(core, s, PROMP_AGENT_TO_WORKER);
+    promp_agent_table_state(core, s, PROMP_AGENT_ENDED);
     if (s->handle >= 0)
         promp_agent_effects_add(&core->effects, PROMP_AGENT_DROP)->handle = s->handle;
     promp_map_remove(core->sessions, &s->id);
@@ -201,7 +243,7 @@ void promp_agent_core_flushed(promp_agent_core_t *core, uint64_t tag, uint64_t b
 
     if (!s || s->flow[way].generation != tag >> 32 || bytes > s->flow[way].waiting)
         return;
-    promp_agent_link_t *to = way == PROMP_AGENT_TO_WORKER ? s->worker : s->manager;
+    promp_agent_link_t *to = promp_agent_table_far(core, s, way);
 
     s->flow[way].waiting -= bytes;
     if (to)
@@ -219,8 +261,10 @@ void promp_agent_table_destroy(promp_agent_core_t *core)
     for (size_t i = 0; i < core->slots.size; i++) {
         promp_agent_session_t *s = core->slots.item[i];
 
-        if (s)
+        if (s) {
             free(s->tail);
+            promp_buf_free(&s->start);
+        }
         free(s);
     }
     promp_numbers_free(&core->links);

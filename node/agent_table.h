@@ -27,7 +27,8 @@ typedef enum { PROMP_AGENT_LINK_NEW, PROMP_AGENT_LINK_UP, PROMP_AGENT_LINK_CLOSI
 typedef struct {
     uint32_t number;
     promp_agent_link_state_t state;
-    promp_agent_session_t *session; /* of the worker at its other end; NULL: a manager is there */
+    promp_agent_session_t *session; /* of the worker at its other end; NULL: a manager is there, or */
+    bool broker;                    /* the broker */
     promp_agent_owner_t *owner;     /* that manager */
     promp_list_t managed;           /* sessions whose manager speaks here: promp_agent_session_t.managed */
     uint16_t version;               /* of the protocol */
@@ -41,7 +42,8 @@ typedef enum {
     PROMP_AGENT_SPAWNING,
     PROMP_AGENT_RUNNING,
     PROMP_AGENT_DYING, /* slain, or EXITED has come and its link is being drained */
-    PROMP_AGENT_ENDED  /* the exit record waits to be acknowledged */
+    PROMP_AGENT_ENDED, /* the exit record waits to be acknowledged */
+    PROMP_AGENT_ELSEWHERE /* cluster: a worker here asked the broker for it, and it is on no node yet or on another one */
 } promp_agent_state_t;
 
 typedef enum { PROMP_AGENT_TO_WORKER, PROMP_AGENT_TO_MANAGER } promp_agent_way_t;
@@ -58,7 +60,8 @@ struct promp_agent_session {
     promp_agent_state_t state;
 
     promp_agent_owner_t *owner;    /* who owns it: a root manager, or */
-    promp_agent_session_t *parent; /* a worker; neither: its owner is gone */
+    promp_agent_session_t *parent; /* a worker here, or */
+    bool remote;                   /* somebody behind the broker; none of these: its owner is gone */
     promp_id_t parent_id;
     promp_node_t owned; /* in owner->sessions or parent->children */
     promp_list_t children;
@@ -76,8 +79,20 @@ struct promp_agent_session {
     uint32_t epoch;         /* of the last ATTACH */
     promp_message_t attach; /* waits for the worker's HELLO; type 0: none */
     promp_agent_flow_t flow[2];
-    uint64_t end[PROMP_LANES]; /* what the manager has or will get of each lane, when ends is true */
+    uint64_t end[PROMP_LANES]; /* what the worker has sent of each lane, when ends is true */
     bool ends;
+    uint32_t
+        lent; /* epoch in which a direct way was given: what goes over it we do not see; 0: none is in use */
+    uint64_t output_seen; /* end of what came of the output lane, passed on or not */
+
+    /* In a cluster only */
+    promp_id_t key; /* whom it is charged to; none: a process of this host, or ELSEWHERE */
+    uint32_t cpus, gpus;
+    uint64_t memory;
+    bool over;         /* the broker counts it no more */
+    bool longer;       /* its exit record waits for another lease, since the broker was away */
+    promp_buf_t start; /* ELSEWHERE: START, until the broker has an answer */
+    bool unwanted;     /* ELSEWHERE: its manager will hear nothing more of it */
 
     uint32_t pid;
     int handle;        /* pidfd, -1 none */
@@ -90,6 +105,22 @@ struct promp_agent_session {
     char text[256];
 };
 
+/* The way to the broker. */
+typedef struct {
+    promp_agent_link_t *link; /* NULL: none */
+    int64_t heard;            /* its last frame that let us in, on whatever link */
+    int64_t began, dial_at;   /* first DIAL; next one, when link is NULL */
+    int64_t up_since;
+    int64_t away_at; /* it is about to end: the link is given up then. PROMP_NEVER: it is not */
+    uint32_t lease;  /* smallest of its sessions, ms, 0 none */
+    uint32_t told;   /* what it was told of that */
+    int64_t lease_since;
+    unsigned attempts; /* since a link that stood */
+    uint64_t random;
+    bool welcomed, accepted; /* ever: WELCOME; something after our OFFER */
+    bool over;               /* it will not be dialled any more */
+} promp_agent_broker_t;
+
 struct promp_agent_core {
     promp_agent_config_t config;
     promp_effects_t effects;
@@ -98,9 +129,12 @@ struct promp_agent_core {
     promp_numbers_t links, owners, slots; /* slots: sessions */
     promp_list_t todo;                    /* sessions that a cascade has still to slay */
     size_t managers;                      /* links of managers */
-    uint32_t generation;                  /* of flows */
+    promp_agent_broker_t broker;
+    size_t elsewhere;     /* sessions of that state */
+    uint64_t start_bytes; /* of their START */
+    uint32_t generation;  /* of flows */
     promp_id_t node;
-    bool ready, stopping, resting;
+    bool ready, stopping, resting, draining;
     int64_t next;   /* when tick has to do something */
     uint32_t lease; /* smallest of all sessions, 0: none */
     int64_t keeper_heard, pulse_at;
@@ -114,7 +148,17 @@ promp_agent_link_t *promp_agent_table_link(const promp_agent_core_t *core,
 promp_agent_link_t *promp_agent_table_link_new(promp_agent_core_t *core, int64_t now);
 /* Takes the link out of everything and tells the shell to close it. */
 void promp_agent_table_link_close(promp_agent_core_t *core, promp_agent_link_t *link);
+/* Likewise, and why, for its log. */
+void promp_agent_table_link_lose(promp_agent_core_t *core, promp_agent_link_t *link, promp_err_t why);
 void promp_agent_table_link_free(promp_agent_core_t *core, uint32_t number);
+/* Where frames of s go, that way; NULL: nowhere at the moment. */
+promp_agent_link_t *promp_agent_table_far(const promp_agent_core_t *core, const promp_agent_session_t *s,
+                                          promp_agent_way_t way);
+/* What waits for the far side of a flow will not be flushed any more. */
+void promp_agent_table_cut(promp_agent_core_t *core, promp_agent_session_t *s, promp_agent_way_t way);
+void promp_agent_table_state(promp_agent_core_t *core, promp_agent_session_t *s, promp_agent_state_t state);
+/* START of a session ELSEWHERE is not needed any more. */
+void promp_agent_table_drop_start(promp_agent_core_t *core, promp_agent_session_t *s);
 promp_agent_session_t *promp_agent_table_session_new(promp_agent_core_t *core, const promp_id_t *id,
                                                      uint32_t lease, int64_t now);
 void promp_agent_table_session_free(promp_agent_core_t *core, promp_agent_session_t *s);
@@ -156,7 +200,19 @@ void promp_agent_life_failed(promp_agent_core_t *core, promp_agent_session_t *s,
 /* Ends the process tree of s and of all sessions below it. */
 void promp_agent_life_slay(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause);
 /* Nobody is there any more who would want to know how s ends. */
-void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause);
+void promp_agent_life_abandon(promp_agent_core_t *core, promp_agent_session_t *s, promp_err_t cause,
+                              int64_t now);
+/* Whether a KILL may name it. */
+bool promp_agent_life_is_cause(uint32_t cause);
+/* Whether a START is one that can be served; manager: a worker here, NULL: another one. */
+promp_err_t promp_agent_life_may_start(const promp_agent_core_t *core, const promp_agent_session_t *manager,
+                                       const promp_msg_start_t *start);
+/* The keeper is asked for a process, s is SPAWNING then. MEMORY: as before. */
+promp_err_t promp_agent_life_spawn(promp_agent_core_t *core, promp_agent_session_t *s,
+                                   const promp_msg_start_t *start, int64_t now);
+/* Asked for again: the same answer, on link. */
+void promp_agent_life_again(promp_agent_core_t *core, promp_agent_link_t *link, promp_agent_session_t *s,
+                            int64_t now);
 void promp_agent_life_exited(promp_agent_core_t *core, promp_agent_session_t *s,
                              const promp_msg_exited_t *exited, int64_t now);
 /* Tells GONE, where EXITED has come and the link is drained (or may not be waited for any longer). */
@@ -166,6 +222,8 @@ void promp_agent_life_forget(promp_agent_core_t *core, promp_agent_session_t *s)
 void promp_agent_life_relink(promp_agent_core_t *core, promp_agent_session_t *s, int64_t now);
 
 /* agent_relay.c */
+void promp_agent_relay_pass(promp_agent_core_t *core, promp_agent_link_t *to, const promp_frame_t *frame,
+                            bool urgent, uint64_t tag, int64_t now);
 promp_err_t promp_agent_relay_data(promp_agent_core_t *core, promp_agent_link_t *link,
                                    const promp_frame_t *frame, int64_t now);
 promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link_t *link,

@@ -1,5 +1,5 @@
 /* What time demands: leases, beats, repeats, the end of an idle node. */
-#include "agent_table.h"
+#include "agent_broker.h"
 
 #define LEASE_NONE      30000 /* ms; stands for the lease of a link or node that has none */
 #define PULSE_MAX       500
@@ -22,6 +22,8 @@ static void tick_link(promp_agent_core_t *core, promp_agent_link_t *link, int64_
     promp_message_t m = {.type = PROMP_TYPE_BEAT};
     int64_t beat;
 
+    if (link->broker)
+        return; /* it has times of its own */
     if (link->state == PROMP_AGENT_LINK_NEW) {
         if (link->session)
             return; /* its worker has a lease */
@@ -39,8 +41,10 @@ static void tick_link(promp_agent_core_t *core, promp_agent_link_t *link, int64_
     promp_agent_core_due(core, link->sent + beat);
 }
 
-static int64_t manager_deadline(const promp_agent_session_t *s)
+static int64_t manager_deadline(const promp_agent_core_t *core, const promp_agent_session_t *s)
 {
+    if (s->remote) /* the broker hears its manager */
+        return core->broker.heard + s->lease;
     return (s->manager ? s->manager->heard : s->manager_heard) + s->lease;
 }
 
@@ -54,7 +58,7 @@ static int64_t worker_deadline(const promp_agent_session_t *s)
 
 static void tick_running(promp_agent_core_t *core, promp_agent_session_t *s, int64_t now)
 {
-    if (now >= manager_deadline(s)) {
+    if (now >= manager_deadline(core, s)) {
         promp_agent_life_slay(core, s, PROMP_ERR_WORKER_LEASE);
         return;
     }
@@ -64,7 +68,7 @@ static void tick_running(promp_agent_core_t *core, promp_agent_session_t *s, int
     }
     if (now >= s->due)
         promp_agent_life_relink(core, s, now);
-    promp_agent_core_due(core, promp_min64(manager_deadline(s), s->due));
+    promp_agent_core_due(core, promp_min64(manager_deadline(core, s), s->due));
     if (s->state == PROMP_AGENT_RUNNING)
         promp_agent_core_due(core, worker_deadline(s));
 }
@@ -80,8 +84,10 @@ static void tick_session(promp_agent_core_t *core, promp_agent_session_t *s, int
         if (now < s->due) {
             promp_agent_core_due(core, s->due);
         } else if (s->exited) {
-            if (s->worker)
+            if (s->worker) {
                 promp_agent_table_link_close(core, s->worker);
+                s->ends = false; /* it was not read to its end */
+            }
             promp_agent_life_ended(core, s, now);
         }
         break;
@@ -93,6 +99,12 @@ static void tick_session(promp_agent_core_t *core, promp_agent_session_t *s, int
         if (now >= s->due)
             promp_agent_life_tell(core, s, now);
         promp_agent_core_due(core, promp_min64(s->keep_until, s->due));
+        break;
+    case PROMP_AGENT_ELSEWHERE:
+        if (now >= s->keep_until)
+            promp_agent_table_session_free(core, s);
+        else
+            promp_agent_core_due(core, s->keep_until);
         break;
     }
 }
@@ -136,6 +148,7 @@ static void rest(promp_agent_core_t *core, int64_t now)
 {
     promp_message_t m = {.type = PROMP_TYPE_REST};
 
+    promp_agent_broker_leave(core);
     for (uint32_t i = 0; i < core->links.size; i++) {
         promp_agent_link_t *link = promp_agent_table_link(core, i);
 
@@ -157,6 +170,11 @@ static void tick_end(promp_agent_core_t *core, int64_t now)
             rest(core, now);
         else
             promp_agent_core_due(core, core->stop_until);
+        return;
+    }
+    if (core->config.cluster) {
+        if (core->draining && !promp_map_count(core->sessions))
+            rest(core, now);
         return;
     }
     if (!idle)
@@ -192,10 +210,11 @@ static void slept(promp_agent_core_t *core, int64_t late, int64_t now)
             continue;
         s->manager_heard = later(s->manager_heard, late, now);
         s->worker_heard = later(s->worker_heard, late, now);
-        if (s->state == PROMP_AGENT_ENDED)
+        if (s->keep_until != PROMP_NEVER)
             s->keep_until += late;
     }
     core->keeper_heard = later(core->keeper_heard, late, now);
+    core->broker.heard = later(core->broker.heard, late, now);
 }
 
 /* The last one has just gone: that is not left to the next tick. */
@@ -203,6 +222,8 @@ static bool deserted(const promp_agent_core_t *core)
 {
     if (core->resting || promp_map_count(core->sessions))
         return false;
+    if (core->config.cluster)
+        return core->stopping || core->draining;
     return core->stopping || (!core->managers && core->idle_since == PROMP_NEVER);
 }
 
@@ -226,10 +247,11 @@ int64_t promp_agent_core_tick(promp_agent_core_t *core, int64_t now)
 
         if (!s)
             continue;
-        if (!core->lease || s->lease < core->lease)
+        if (s->state != PROMP_AGENT_ELSEWHERE && (!core->lease || s->lease < core->lease))
             core->lease = s->lease;
         tick_session(core, s, now);
     }
+    promp_agent_broker_tick(core, now);
     tick_keeper(core, now);
     tick_end(core, now);
     return core->next;

@@ -8,14 +8,15 @@ void forget(world_t *w)
 }
 
 /* Whom the agent speaks with decides how its message is decoded. */
-static void decode(seen_t *s, promp_who_t to)
+static void decode(seen_t *s, int to)
 {
     size_t size = s->frame.size - PROMP_FRAME_HEADER;
-    /* An ATTACH that waited is still its manager's. */
-    promp_who_t from = s->frame.type == PROMP_TYPE_ATTACH ? PROMP_WHO_MANAGER : PROMP_WHO_NODE;
+    /* An ATTACH that waited, and LEND without its descriptor, are still their manager's. */
+    bool passed = s->frame.type == PROMP_TYPE_ATTACH || s->frame.type == PROMP_TYPE_LEND;
+    promp_who_t from = passed ? PROMP_WHO_MANAGER : PROMP_WHO_NODE;
 
     for (int state = PROMP_AT_NEW; state <= PROMP_AT_UP && !s->message.type; state++)
-        for (int who = 1; who <= PROMP_WHO_KEEPER && !s->message.type; who <<= 1)
+        for (int who = 1; who <= PROMP_WHO_BROKER && !s->message.type; who <<= 1)
             if (who & to)
                 (void)promp_message_decode(s->frame.type, promp_slice(s->body, size), from, (promp_who_t)who,
                                            (promp_at_t)state, 1, &s->message);
@@ -46,7 +47,7 @@ void drain(world_t *w)
         assert_non_null(s->body);
         if (e.out->parts)
             memcpy(s->body, e.out->part[0].data, e.out->part[0].size);
-        decode(s, e.kind == PROMP_AGENT_TO_KEEPER ? PROMP_WHO_KEEPER : PROMP_WHO_ENDS);
+        decode(s, e.kind == PROMP_AGENT_TO_KEEPER ? PROMP_WHO_KEEPER : PROMP_WHO_ENDS | PROMP_WHO_BROKER);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -12,7 +13,7 @@
 #include "cgroup.h"
 #include "keeper_inside.h"
 #include "limits.h"
-#include "proc.h"
+#include "notify.h"
 #include "tree.h"
 
 #define OOM_PACE   1000 /* ms between looks at how many the kernel has killed for want of memory */
@@ -25,8 +26,31 @@ static void close_all(const int *fds, size_t count)
         close(fds[i]);
 }
 
+/* For the operator, so no matter of the core's. */
+static void on_report(promp_keeper_t *k, const promp_frame_t *frame)
+{
+    promp_message_t m;
+    char text[sizeof k->over.text];
+
+    if (promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, PROMP_WHO_KEEPER, PROMP_AT_UP,
+                             PROMP_VERSION_HIGH, &m))
+        return;
+    snprintf(text, sizeof text, "%.*s", (int)m.report.text.size, (const char *)m.report.text.data);
+    if (m.report.over) {
+        k->over.code = (promp_err_t)m.report.error;
+        memcpy(k->over.text, text, sizeof text);
+    } else if (k->config.report) {
+        k->config.report(k->config.arg, (promp_err_t)m.report.error, text);
+    }
+}
+
 static void on_frame(promp_keeper_t *k, const promp_frame_t *frame, const int *fds, int64_t now)
 {
+    if (frame->type == PROMP_TYPE_REPORT) {
+        on_report(k, frame);
+        close_all(fds, frame->fds);
+        return;
+    }
     k->given = frame->fds ? fds[0] : -1;
     promp_keeper_core_frame(k->core, frame, now);
     promp_keeper_effects_do(k, now);
@@ -61,69 +85,24 @@ static void read_agent(promp_keeper_t *k, int64_t now)
     }
 }
 
-/* --- children --- */
+/* --- the loop --- */
 
-static bool out_of_memory(promp_keeper_t *k, int64_t now)
+static void stop(promp_keeper_t *k, int64_t now)
 {
-    uint64_t before = k->oom_kills;
-
-    k->oom_kills = promp_proc_oom_kills();
-    k->oom_seen = now;
-    return k->oom_kills > before;
+    if (!k->stopping)
+        promp_notify("STOPPING=1");
+    k->stopping = true;
+    k->drained = PROMP_NEVER - 1; /* a SIGTERM that comes yet is one more */
+    promp_keeper_core_stop(k->core, now);
+    promp_keeper_effects_do(k, now);
 }
 
-static void worker_ended(promp_keeper_t *k, uint32_t number, int64_t now)
+/* Each agent is told, as it may be another one that sees the last worker end. */
+static void drain(promp_keeper_t *k, int64_t now)
 {
-    pid_t pid = k->worker[number].pid;
-    promp_keeper_exit_t how = {0};
-    struct rusage usage;
-    int status;
-
-    kill(-pid, SIGKILL); /* while the number is still its own */
-    if (wait4(pid, &status, 0, &usage) != pid)
-        return;
-    how.memory = (uint64_t)usage.ru_maxrss * PROMP_KIB;
-    if (WIFSIGNALED(status))
-        how.signal = WTERMSIG(status);
-    else
-        how.code = WEXITSTATUS(status);
-    how.out_of_memory = how.signal == SIGKILL && out_of_memory(k, now);
-    promp_log(k->config.log, PROMP_LOG_DEBUG, PROMP_OK, "worker %d ended, code %d, signal %d", (int)pid,
-              how.code, how.signal);
-    promp_keeper_core_exited(k->core, number, &how, now);
-}
-
-static void agent_ended(promp_keeper_t *k, int64_t now)
-{
-    int status = 0;
-
-    waitpid(k->agent, &status, 0);
-    promp_log(k->config.log, k->stopping ? PROMP_LOG_INFO : PROMP_LOG_WARNING, PROMP_OK,
-              "agent %d ended, code %d, signal %d", (int)k->agent,
-              WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    k->agent = 0;
-    promp_link_destroy(&k->link);
-    promp_keeper_core_agent_down(k->core, now);
-}
-
-static void reap(promp_keeper_t *k, int64_t now)
-{
-    read_agent(k, now); /* a SLAY that explains a death was sent before it */
-    for (;;) {
-        siginfo_t info = {0};
-        uint32_t number;
-
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
-            return;
-        number = promp_keeper_core_by_pid(k->core, (uint32_t)info.si_pid);
-        if (number != PROMP_KEEPER_NONE)
-            worker_ended(k, number, now);
-        else if (info.si_pid == k->agent)
-            agent_ended(k, now);
-        else
-            waitpid(info.si_pid, NULL, 0); /* somebody's orphan */
-        promp_keeper_effects_do(k, now);
-    }
+    promp_notify("STOPPING=1");
+    k->drained = now + k->config.drain;
+    promp_keeper_effects_signal_agent(k, SIGUSR1);
 }
 
 static void read_signals(promp_keeper_t *k, int64_t now)
@@ -132,13 +111,15 @@ static void read_signals(promp_keeper_t *k, int64_t now)
 
     while (read(k->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
-            continue; /* reap looks at all */
-        k->stopping = true;
+            continue; /* all are looked at, below */
         promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "signal %u: the node ends", info.ssi_signo);
-        promp_keeper_core_stop(k->core, now);
-        promp_keeper_effects_do(k, now);
+        if (info.ssi_signo == SIGTERM && k->config.drain != PROMP_NEVER && k->drained == PROMP_NEVER)
+            drain(k, now);
+        else
+            stop(k, now);
     }
-    reap(k, now);
+    read_agent(k, now); /* a SLAY that explains a death was sent before it */
+    promp_keeper_reap(k, now);
 }
 
 static int wait_ms(int64_t until, int64_t now)
@@ -148,32 +129,60 @@ static int wait_ms(int64_t until, int64_t now)
     return ms > 60000 ? 60000 : (int)ms;
 }
 
+static void wait_for(promp_keeper_t *k, int ms)
+{
+    struct pollfd *fds = k->polls;
+    bool started = false;
+
+    fds[0] = (struct pollfd){k->signals, POLLIN, 0};
+    fds[1] = (struct pollfd){-1, POLLIN, 0};
+    if (k->link && !k->link_over) {
+        fds[1].fd = promp_link_fd(k->link);
+        if (promp_link_wants_write(k->link))
+            fds[1].events |= POLLOUT;
+    }
+    size_t starting = promp_keeper_starts_poll(k, fds + PROMP_KEEPER_POLLS);
+
+    poll(fds, PROMP_KEEPER_POLLS + starting, ms);
+    for (size_t i = 0; i < starting; i++)
+        started |= fds[PROMP_KEEPER_POLLS + i].revents != 0;
+    short signals = fds[0].revents, agent = fds[1].revents; /* k->polls may move */
+    int64_t now = promp_clock_ms();
+
+    if (started)
+        promp_keeper_starts_ready(k, now);
+    if (agent & POLLOUT)
+        promp_link_flush(k->link);
+    if (agent)
+        read_agent(k, now);
+    if (signals)
+        read_signals(k, now);
+    if (now - k->oom_seen >= OOM_PACE)
+        promp_keeper_reap_memory(k, now);
+}
+
 static void loop(promp_keeper_t *k)
 {
     while (!k->ended) {
         int64_t now = promp_clock_ms(), next;
-        struct pollfd fds[2] = {{k->signals, POLLIN, 0}, {-1, POLLIN, 0}};
 
         do
             next = promp_keeper_core_tick(k->core, now);
         while (promp_keeper_effects_do(k, now));
-        if (k->ended)
-            return;
-        if (k->link && !k->link_over) {
-            fds[1].fd = promp_link_fd(k->link);
-            if (promp_link_wants_write(k->link))
-                fds[1].events |= POLLOUT;
+        if (now >= k->drained && !k->stopping) {
+            promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_OK, "workers are left, and are ended");
+            stop(k, now);
+            continue;
         }
-        poll(fds, 2, wait_ms(next, now));
-        now = promp_clock_ms();
-        if (fds[1].revents & POLLOUT)
-            promp_link_flush(k->link);
-        if (fds[1].revents)
-            read_agent(k, now);
-        if (fds[0].revents)
-            read_signals(k, now);
-        if (now - k->oom_seen >= OOM_PACE)
-            out_of_memory(k, now);
+        if (now - k->watched >= k->watchdog) {
+            promp_notify("WATCHDOG=1");
+            k->watched = now;
+        }
+        next = promp_min64(next, k->drained);
+        if (k->watchdog != PROMP_NEVER)
+            next = promp_min64(next, k->watched + k->watchdog);
+        if (!k->ended)
+            wait_for(k, wait_ms(next, now));
     }
 }
 
@@ -183,7 +192,7 @@ static bool nobody_known(void *arg, pid_t pid)
 {
     promp_keeper_t *k = arg;
 
-    return pid == k->agent;
+    return pid == k->agent || promp_keeper_starts_cleaner(k, pid, false);
 }
 
 static bool all_stray(void *arg, pid_t session, uint64_t serial)
@@ -208,6 +217,7 @@ static void last_children(promp_keeper_t *k)
         if (pid > 0) {
             if (pid == k->agent)
                 k->agent = 0;
+            promp_keeper_starts_cleaner(k, pid, true);
             continue;
         }
         if (k->agent && promp_clock_ms() - begin >= AGENT_TIME)
@@ -219,8 +229,10 @@ static void last_children(promp_keeper_t *k)
 
 static void finish(promp_keeper_t *k)
 {
-    unlink(k->config.socket); /* whoever comes now starts a node of his own */
-    close(k->config.listening);
+    if (k->config.socket)
+        unlink(k->config.socket); /* whoever comes now starts a node of his own */
+    if (k->config.listening >= 0)
+        close(k->config.listening);
     promp_link_destroy(&k->link);
     last_children(k);
     promp_cgroup_close(k->cgroup);
@@ -228,6 +240,7 @@ static void finish(promp_keeper_t *k)
         if (k->worker[i].pid)
             promp_spawn_close(&k->worker[i]);
     free(k->worker);
+    free(k->polls);
     promp_keeper_core_destroy(&k->core);
     if (k->signals >= 0)
         close(k->signals);
@@ -249,8 +262,9 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     k->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (k->signals < 0)
-        return promp_error_set(error, promp_error_from_errno(errno), errno, "signalfd");
+    k->polls = calloc(PROMP_KEEPER_POLLS, sizeof *k->polls);
+    if (k->signals < 0 || !k->polls)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "starting the keeper");
     getrlimit(RLIMIT_NOFILE, &k->files);
     all = k->files;
     all.rlim_cur = all.rlim_max;
@@ -265,12 +279,21 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
 
 promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t *error)
 {
-    promp_keeper_t k = {.config = *config, .signals = -1, .cgroup = -1, .given = -1};
+    promp_keeper_t k = {.drained = PROMP_NEVER,
+                        .watchdog = promp_notify_watchdog(),
+                        .config = *config,
+                        .signals = -1,
+                        .cgroup = -1,
+                        .given = -1};
     promp_err_t code = begin(&k, error);
 
     if (!code) {
-        out_of_memory(&k, promp_clock_ms());
+        promp_keeper_reap_memory(&k, promp_clock_ms());
         loop(&k);
+        if (k.over.code) {
+            *error = k.over;
+            code = error->code;
+        }
     }
     finish(&k);
     return code;

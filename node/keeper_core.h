@@ -5,6 +5,9 @@
  *   worker:  LIVE ── leader ended ──▶ ENDING ── no process of its tree is left ──▶ RECORD ── EXIT_SEEN ──▶
  * (no more)
  *
+ * A LIVE one may still be on its way to become its program, which can take any time where its folder or program lies on a disk
+ * that does not answer: then it costs nothing but itself, and can be slain.
+ *
  *   agent:   (start) ──▶ UP ── ended, or silent for the patience it asked for: killed ──▶ DOWN ── back-off
  * ──▶ (start)
  */
@@ -24,7 +27,7 @@ typedef enum {
                                  agent_up or agent_down */
     PROMP_KEEPER_KILL_AGENT,  /* end the agent: SIGKILL; agent_down follows when it has ended */
     PROMP_KEEPER_STOP_AGENT,  /* ask it to end the node in good order: SIGTERM */
-    PROMP_KEEPER_SPAWN, /* start worker as *spawn says with the descriptor of the event; say spawned or failed
+    PROMP_KEEPER_SPAWN, /* start worker as *spawn says with the descriptor of the event; say forked, spawned or failed
                            now */
     PROMP_KEEPER_RELINK,   /* give worker the descriptor of the event over its lifeline */
     PROMP_KEEPER_SLAY,     /* SIGKILL for worker's process group (and its cgroup) */
@@ -64,9 +67,14 @@ void promp_keeper_core_agent_down(promp_keeper_core_t *core, int64_t now);
 void promp_keeper_core_frame(promp_keeper_core_t *core, const promp_frame_t *frame, int64_t now);
 
 /* --- events: workers --- */
+/* It has a process, which is not its program yet; spawned or failed follows. */
+void promp_keeper_core_forked(promp_keeper_core_t *core, uint32_t worker, uint32_t pid, int64_t now);
+/* It runs its program. */
 void promp_keeper_core_spawned(promp_keeper_core_t *core, uint32_t worker, uint32_t pid, int64_t now);
-void promp_keeper_core_failed(promp_keeper_core_t *core, uint32_t worker, const promp_error_t *error);
-/* Its first process has ended and been waited for. Give what the agent sent before first: a SLAY explains a
+/* It could not be started; its process, where there was one, has been waited for. */
+void promp_keeper_core_failed(promp_keeper_core_t *core, uint32_t worker, const promp_error_t *error,
+                              int64_t now);
+/* Its first process has ended and been waited for; say spawned before. Give what the agent sent before first: a SLAY explains a
  * death. */
 void promp_keeper_core_exited(promp_keeper_core_t *core, uint32_t worker, const promp_keeper_exit_t *how,
                               int64_t now);

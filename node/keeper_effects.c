@@ -1,5 +1,6 @@
 /* What the keeper's core decides, done. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -22,11 +23,34 @@ void promp_keeper_effects_signal_agent(const promp_keeper_t *k, int signal)
         kill(k->agent, signal);
 }
 
+/* A pipe that has it: neither arguments nor environment nor files are as private. */
+static promp_err_t hand_over(promp_slice_t secret, int *from, promp_error_t *error)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "a pipe to the agent");
+    ssize_t n = write(ends[1], secret.data, secret.size); /* a pipe takes more than it can have */
+
+    close(ends[1]);
+    *from = ends[0];
+    if (n == (ssize_t)secret.size)
+        return PROMP_OK;
+    close(ends[0]);
+    return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "a pipe to the agent");
+}
+
 static void start_agent(promp_keeper_t *k, int64_t now)
 {
     promp_error_t error;
-    int ends[2];
+    sigset_t held;
+    int ends[2], given = k->config.listening;
 
+    sigemptyset(&held); /* until the agent asks for them: they must neither end it nor be lost */
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGHUP);
+    sigaddset(&held, SIGUSR1);
     promp_link_destroy(&k->link);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
         promp_error_set(&error, promp_error_from_errno(errno), errno, "a link to the agent");
@@ -37,9 +61,17 @@ static void start_agent(promp_keeper_t *k, int64_t now)
         promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
         goto err2;
     }
-    if (promp_spawn_self(k->config.agent, ends[1], k->config.listening, &k->agent, &error))
+    if (k->config.passphrase.size && hand_over(k->config.passphrase, &given, &error))
+        goto err2;
+    promp_err_t failed = promp_spawn_self(k->config.agent, ends[1], given, &held, &k->agent, &error);
+
+    if (given != k->config.listening)
+        close(given);
+    if (failed)
         goto err2;
     close(ends[1]);
+    if (k->drained != PROMP_NEVER)
+        promp_keeper_effects_signal_agent(k, SIGUSR1);
     k->link_over = false;
     promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "agent %d started", (int)k->agent);
     promp_keeper_core_agent_up(k->core, now);
@@ -52,44 +84,6 @@ err1:
     k->agent = 0;
     warn(k, &error);
     promp_keeper_core_agent_down(k->core, now);
-}
-
-static bool has_room(promp_keeper_t *k, uint32_t number)
-{
-    size_t workers = k->workers ? k->workers : 16;
-    promp_spawn_t *grown;
-
-    while (workers <= number)
-        workers *= 2;
-    if (workers == k->workers)
-        return true;
-    grown = reallocarray(k->worker, workers, sizeof *grown);
-    if (!grown)
-        return false;
-    memset(grown + k->workers, 0, (workers - k->workers) * sizeof *grown);
-    k->worker = grown;
-    k->workers = workers;
-    return true;
-}
-
-static void spawn(promp_keeper_t *k, const promp_keeper_effect_t *e, int64_t now)
-{
-    promp_spawn_t worker = {.serial = ++k->serial};
-    char mark[PROMP_TREE_SIZE];
-    promp_error_t error;
-
-    promp_tree_mark(&k->node, worker.serial, mark);
-    if (!has_room(k, e->worker))
-        promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
-    else if (k->given < 0)
-        promp_error_set(&error, PROMP_ERR_DESCRIPTORS, 0, "in the node"); /* it was lost on its way */
-    else if (!promp_spawn_worker(e->spawn, k->given, &k->files, mark, &worker, &error)) {
-        promp_cgroup_add(k->cgroup, worker.serial, worker.pid);
-        k->worker[e->worker] = worker;
-        promp_keeper_core_spawned(k->core, e->worker, (uint32_t)worker.pid, now);
-        return;
-    }
-    promp_keeper_core_failed(k->core, e->worker, &error);
 }
 
 /* One byte with the descriptor; a lifeline that takes nothing belongs to a worker that will be found dead or mute. */
@@ -132,7 +126,8 @@ static bool known(void *arg, pid_t pid)
 {
     promp_keeper_t *k = arg;
 
-    return pid == k->agent || promp_keeper_core_by_pid(k->core, (uint32_t)pid) != PROMP_KEEPER_NONE;
+    return pid == k->agent || promp_keeper_core_by_pid(k->core, (uint32_t)pid) != PROMP_KEEPER_NONE ||
+           promp_keeper_starts_cleaner(k, pid, false);
 }
 
 static bool stray(void *arg, pid_t session, uint64_t serial)
@@ -163,9 +158,7 @@ static void collect(promp_keeper_t *k, uint32_t number)
     promp_buf_t tail = {0};
 
     promp_tail_read(worker->output, &tail);
-    promp_spawn_close(worker);
-    promp_cgroup_remove(k->cgroup, worker->serial);
-    worker->pid = 0;
+    promp_keeper_starts_clean(k, worker);
     promp_keeper_core_collected(k->core, number, promp_slice(tail.data, tail.size));
     promp_buf_free(&tail);
 }
@@ -206,7 +199,7 @@ bool promp_keeper_effects_do(promp_keeper_t *k, int64_t now)
             promp_keeper_effects_signal_agent(k, SIGTERM);
             break;
         case PROMP_KEEPER_SPAWN:
-            spawn(k, &e, now);
+            promp_keeper_starts_begin(k, &e, now);
             break;
         case PROMP_KEEPER_RELINK:
             relink(k, e.worker);

@@ -19,9 +19,13 @@ typedef struct {
     uint32_t number;
     promp_keeper_state_t state;
     uint32_t pid;
+    bool runs;         /* its program */
+    bool told;         /* an agent has heard of it by ROSTER while it did not run yet */
     promp_err_t cause; /* of SLAY */
     int64_t ended;
     promp_msg_exited_t record; /* SPAWN's facts from the beginning, the rest from the end */
+    uint32_t cpus, gpus;       /* of SPAWN, for ROSTER */
+    uint64_t memory;
     uint8_t *tail;
 } promp_keeper_worker_t;
 

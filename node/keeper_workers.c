@@ -51,7 +51,11 @@ void promp_keeper_workers_spawn(promp_keeper_core_t *core, const promp_id_t *id,
     w->record = (promp_msg_exited_t){.lease_ms = m->lease_ms,
                                      .parent = m->parent,
                                      .owner_pid = m->owner_pid,
-                                     .owner_start = m->owner_start};
+                                     .owner_start = m->owner_start,
+                                     .owner = m->owner};
+    w->cpus = m->cpus;
+    w->gpus = m->gpus;
+    w->memory = m->memory;
     w->number = promp_numbers_put(&core->numbers, w);
     if (w->number == PROMP_KEEPER_NONE)
         goto err2;
@@ -69,28 +73,60 @@ err1:
     refuse(core, id, error, 0, promp_error_text(error));
 }
 
-void promp_keeper_core_spawned(promp_keeper_core_t *core, uint32_t number, uint32_t pid, int64_t now)
+void promp_keeper_core_forked(promp_keeper_core_t *core, uint32_t number, uint32_t pid, int64_t now)
 {
     promp_keeper_worker_t *w = promp_numbers_get(&core->numbers, number);
-    promp_message_t m = {.type = PROMP_TYPE_SPAWNED, .spawned = {.pid = pid}};
     promp_id_t key = pid_key(pid);
 
     (void)now;
-    if (!w)
+    if (!w || w->pid)
         return;
     w->pid = w->record.pid = pid;
     core->living++;
     if (promp_map_put(core->pids, &key, w))
         core->effects.broken = PROMP_ERR_MEMORY;
-    promp_keeper_core_to_agent(core, &m, &w->id, number);
 }
 
-void promp_keeper_core_failed(promp_keeper_core_t *core, uint32_t number, const promp_error_t *error)
+void promp_keeper_core_spawned(promp_keeper_core_t *core, uint32_t number, uint32_t pid, int64_t now)
+{
+    promp_keeper_worker_t *w = promp_numbers_get(&core->numbers, number);
+    promp_message_t m = {.type = PROMP_TYPE_SPAWNED, .spawned = {.pid = pid}};
+
+    promp_keeper_core_forked(core, number, pid, now);
+    if (!w || w->runs)
+        return;
+    w->runs = true;
+    if (!w->told)
+        promp_keeper_core_to_agent(core, &m, &w->id, number);
+}
+
+/* From now on the rest of its tree is looked for. */
+static void end(promp_keeper_core_t *core, promp_keeper_worker_t *w, int64_t now)
+{
+    promp_id_t key = pid_key(w->pid);
+
+    promp_map_remove(core->pids, &key);
+    w->state = PROMP_KEEPER_ENDING;
+    w->ended = now;
+    core->living--;
+    core->ending++;
+    core->sweep_at = now;
+    core->sweep_pause = 1;
+    promp_keeper_core_due(core, now);
+}
+
+void promp_keeper_core_failed(promp_keeper_core_t *core, uint32_t number, const promp_error_t *error,
+                              int64_t now)
 {
     promp_keeper_worker_t *w = promp_numbers_get(&core->numbers, number);
 
-    if (!w)
+    if (!w || w->state != PROMP_KEEPER_LIVE)
         return;
+    if (w->told) { /* as a worker, so it has to end like one */
+        w->record.cause = PROMP_ERR_WORKER_START;
+        end(core, w, now);
+        return;
+    }
     refuse(core, &w->id, error->code, error->system, error->text);
     promp_keeper_workers_forget(core, w);
 }
@@ -117,23 +153,14 @@ void promp_keeper_core_exited(promp_keeper_core_t *core, uint32_t number, const 
                               int64_t now)
 {
     promp_keeper_worker_t *w = promp_numbers_get(&core->numbers, number);
-    promp_id_t key;
 
     if (!w || w->state != PROMP_KEEPER_LIVE)
         return;
-    key = pid_key(w->pid);
-    promp_map_remove(core->pids, &key);
     w->record.cause = why(w, how);
     w->record.code = (uint32_t)how->code;
     w->record.signal = (uint32_t)how->signal;
     w->record.memory = how->memory;
-    w->state = PROMP_KEEPER_ENDING;
-    w->ended = now;
-    core->living--;
-    core->ending++;
-    core->sweep_at = now;
-    core->sweep_pause = 1;
-    promp_keeper_core_due(core, now);
+    end(core, w, now);
 }
 
 void promp_keeper_core_swept(promp_keeper_core_t *core, size_t left, int64_t now)
@@ -202,8 +229,14 @@ void promp_keeper_workers_roster(promp_keeper_core_t *core)
                                         .parent = w->record.parent,
                                         .owner_pid = w->record.owner_pid,
                                         .owner_start = w->record.owner_start,
-                                        .pid = w->pid}};
+                                        .pid = w->pid,
+                                        .owner = w->record.owner,
+                                        .cpus = w->cpus,
+                                        .memory = w->memory,
+                                        .gpus = w->gpus}};
 
+        if (w->state == PROMP_KEEPER_LIVE && !w->runs)
+            w->told = true;
         if (w->state == PROMP_KEEPER_RECORD && PROMP_MUTANT(12))
             continue;
         if (w->state == PROMP_KEEPER_RECORD)

@@ -21,11 +21,12 @@ MAY_INCLUDE = {
     "lib/container": ("lib/base", "lib/proto"),
     "lib/net": ("lib/base", "lib/proto", "lib/session", "auth/auth_key.h"),
     "auth": ("lib/base",),
+    "join": (*LIB, "auth"),
     "broker": (*LIB, "auth"),
-    "node": (*LIB, "auth"),
+    "node": (*LIB, "auth", "join"),
     "manager": (*LIB, "auth"),
     "worker": (*LIB, "auth", "manager/halves.h", "manager/promp.h"),
-    "tool": ("worker/python/interpreter.h", *PUBLIC_FILES),
+    "tool": ("worker/python/interpreter.h", "worker/python/package.h", *PUBLIC_FILES, "lib/base", "auth", "join"),
     "python": (*PUBLIC_FILES, "lib/base/limits.h"),
     "examples": PUBLIC_FILES,
     "bench": (*PUBLIC_FILES, *LIB),
@@ -34,7 +35,7 @@ MAY_INCLUDE = {
 
 # header of another project -> the folders that may include it.
 FOREIGN = {
-    "zmq.h": ("lib/net", "auth", "bench", "tests"),
+    "zmq.h": ("lib/net", "auth", "join", "bench", "tests"),
     "czmq.h": ("auth", "broker", "node", "tests"),
     "sodium.h": ("lib/net", "auth", "examples", "tests"),
     "cbor.h": ("lib/proto", "bench"),

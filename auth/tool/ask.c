@@ -5,12 +5,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "auth_key.h"
+#include "auth_read.h"
 
 static volatile sig_atomic_t interrupted; /* the signal that came while the terminal was silent */
 
@@ -21,7 +20,7 @@ static void on_signal(int signal)
 
 /* Waits until there is something to read; false: a signal came. Signals are let in here only, so none comes unseen between the
  * looking and the waiting. */
-static bool wait_for(int fd, const sigset_t *let_in)
+static bool wait_for(int fd, void *let_in)
 {
     struct pollfd item = {.fd = fd, .events = POLLIN};
     while (!interrupted && ppoll(&item, 1, NULL, let_in) < 0 && errno == EINTR)
@@ -29,63 +28,12 @@ static bool wait_for(int fd, const sigset_t *let_in)
     return !interrupted;
 }
 
-/* Reads one line, without its end, into text with room for one byte more than a passphrase may have. let_in: the signals that
- * may end it, NULL: none is waited for. */
-static promp_err_t read_line(int fd, const sigset_t *let_in, char *text, size_t *size, promp_error_t *error)
+static promp_err_t check_size(size_t size, promp_error_t *error)
 {
-    for (*size = 0; *size <= PROMP_LIMIT_PASSPHRASE;) {
-        if (let_in && !wait_for(fd, let_in))
-            return promp_error_set(error, PROMP_ERR_SYSTEM, EINTR, "reading the passphrase");
-        ssize_t n = read(fd, text + *size, 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return promp_error_set(error, promp_error_from_errno(errno), errno, "reading the passphrase");
-        if (n == 0 || text[*size] == '\n')
-            break;
-        ++*size;
-    }
-    if (*size && text[*size - 1] == '\r')
-        (*size)--;
-    if (!*size || *size > PROMP_LIMIT_PASSPHRASE)
-        return promp_error_set(error, PROMP_ERR_KEY_PASSPHRASE, 0, "it has to have 1 to %d bytes",
-                               PROMP_LIMIT_PASSPHRASE);
-    return PROMP_OK;
-}
-
-static promp_err_t open_source(const char *source, int *fd, promp_error_t *error)
-{
-    struct stat s;
-    if (strncmp(source, "fd:", 3) == 0) {
-        char *end;
-        errno = 0;
-        long number = strtol(source + 3, &end, 10);
-        if (errno || end == source + 3 || *end || number < 0 || number > 1 << 20)
-            return promp_error_set(error, PROMP_ERR_ARGUMENT, 0, "%s names no descriptor", source);
-        *fd = fcntl((int)number, F_DUPFD_CLOEXEC, 3);
-    } else {
-        *fd = open(source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    }
-    if (*fd < 0 || fstat(*fd, &s) < 0)
-        return promp_error_set(error, errno == ENOENT ? PROMP_ERR_KEY_MISSING : promp_error_from_errno(errno),
-                               errno, "%s", source);
-    if (S_ISREG(s.st_mode) && (s.st_mode & 077)) {
-        close(*fd);
-        return promp_error_set(error, PROMP_ERR_KEY_READABLE, 0, "%s has mode %03o", source,
-                               s.st_mode & 0777u);
-    }
-    return PROMP_OK;
-}
-
-static promp_err_t from_source(const char *source, char *text, size_t *size, promp_error_t *error)
-{
-    int fd = -1;
-    promp_err_t code = open_source(source, &fd, error);
-    if (code)
-        return code;
-    code = read_line(fd, NULL, text, size, error);
-    close(fd);
-    return code;
+    if (size && size <= PROMP_LIMIT_PASSPHRASE)
+        return PROMP_OK;
+    return promp_error_set(error, PROMP_ERR_KEY_PASSPHRASE, 0, "it has to have 1 to %d bytes",
+                           PROMP_LIMIT_PASSPHRASE);
 }
 
 /* Asks once; signals that would end us are kept until the terminal echoes again. */
@@ -110,7 +58,10 @@ static promp_err_t ask_once(int tty, const char *prompt, char *text, size_t *siz
         sigaction(signals[i], &noting, &old[i]);
     tcsetattr(tty, TCSAFLUSH, &silent);
     dprintf(tty, "%s: ", prompt);
-    promp_err_t code = read_line(tty, &let_in, text, size, error);
+    promp_err_t code =
+        promp_auth_read_line(tty, wait_for, &let_in, text, PROMP_LIMIT_PASSPHRASE, size, error);
+    if (!code)
+        code = check_size(*size, error);
     tcsetattr(tty, TCSAFLUSH, &echo);
     dprintf(tty, "\n");
     for (size_t i = 0; i < 4; i++)
@@ -147,11 +98,17 @@ promp_err_t promp_ask(const char *prompt, const char *source, bool twice, promp_
                       promp_error_t *error)
 {
     size_t size = 0;
+    promp_err_t code;
+    if (source) {
+        code = promp_auth_read(source, PROMP_LIMIT_PASSPHRASE, passphrase, error);
+        if (!code && (code = check_size(passphrase->size, error)))
+            promp_auth_read_free(passphrase);
+        return code;
+    }
     char *text = promp_auth_secret_alloc(PROMP_LIMIT_PASSPHRASE + 1);
     if (!text)
         return promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
-    promp_err_t code =
-        source ? from_source(source, text, &size, error) : from_terminal(prompt, twice, text, &size, error);
+    code = from_terminal(prompt, twice, text, &size, error);
     if (code)
         promp_auth_secret_free(text);
     else
@@ -161,6 +118,5 @@ promp_err_t promp_ask(const char *prompt, const char *source, bool twice, promp_
 
 void promp_ask_free(promp_slice_t *passphrase)
 {
-    promp_auth_secret_free((void *)(uintptr_t)passphrase->data);
-    *passphrase = promp_slice(NULL, 0);
+    promp_auth_read_free(passphrase);
 }

@@ -80,6 +80,9 @@
 #define PROMP_LIMIT_WORKERS       4096 /* workers of one node */
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
+#define PROMP_LIMIT_PYTHONS       16   /* interpreters that one node offers */
+#define PROMP_LIMIT_STARTS_NODE                                                                              \
+    (32 * PROMP_MIB) /* bytes of starts of its workers that the broker has not answered */
 
 /* A broker */
 #define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
@@ -94,12 +97,16 @@
 #define PROMP_LIMIT_BROKER_DATA                                                                              \
     (2 * PROMP_GIB) /* data bytes that wait at the broker, for all peers together */
 
+#define PROMP_LIMIT_BROKER_THREADS 16 /* of libzmq: each encrypts about 0.8 GB/s */
+#define PROMP_LIMIT_BROKER_JOINS   8  /* tokens that are looked at in a row, while peers wait */
+
 /* Links over ZeroMQ */
 #define PROMP_LIMIT_ZMQ_FRAMES       1000 /* frames of one connection and direction inside libzmq */
 #define PROMP_LIMIT_ZMQ_UNREAD       128  /* frames of one peer that the broker has not read yet */
 #define PROMP_LIMIT_ZMQ_BACKLOG      4096 /* connections that the kernel accepts ahead of the broker */
 #define PROMP_LIMIT_BROKER_ADDRESSES 4    /* addresses of the broker's name that are tried */
 #define PROMP_LIMIT_PEERS            65536
+#define PROMP_LIMIT_PEER_ADDRESS     63               /* bytes of a peer's address, for the log */
 #define PROMP_LIMIT_PEER_FIRST       (1 * PROMP_KIB)  /* bytes of a peer's first frame, its HELLO */
 #define PROMP_LIMIT_PEER_DATA        (16 * PROMP_MIB) /* data bytes that wait at the broker for one peer */
 #define PROMP_LIMIT_PEER_CONTROL     (16 * PROMP_MIB) /* other bytes, likewise */
@@ -136,11 +143,13 @@
 #define PROMP_TIME_CONGESTED_MAX 200
 #define PROMP_TIME_NO_LEASE      30000 /* stands for the smallest lease of a link without sessions */
 #define PROMP_TIME_RECONNECT     20    /* first back-off; doubles up to lease/10 */
+#define PROMP_TIME_REDIAL        100   /* likewise for a broker; 30 s where no session lives */
 #define PROMP_TIME_GATHER        35000 /* after a broker's start: so long nodes may take to come back */
 #define PROMP_TIME_DRAIN         2000  /* what waits at a broker that ends has so long to leave */
 #define PROMP_TIME_AWAY          500   /* peers of a broker that ends dial again after this */
 #define PROMP_TIME_REVIEW        1000  /* between looks at waiting starts that nobody may serve any more */
 #define PROMP_TIME_CONNECT       4500  /* from dialling a broker to the end of its handshake */
+#define PROMP_TIME_JOIN          4700  /* all of joining; what is being closed comes on top */
 #define PROMP_TIME_GREETING      1000  /* asking a port what it is, after it turned us away */
 #define PROMP_TIME_ZMQ_BEAT      10000 /* between ZMTP heartbeats; three unanswered ones end a connection */
 #define PROMP_TIME_ZMQ_LINGER    200   /* last frames of a connection that is being closed */
@@ -148,7 +157,9 @@
 #define PROMP_TIME_ZMQ_RETRY     5     /* a peer that libzmq took nothing more for is tried again */
 #define PROMP_TIME_SWEEP         1000  /* peers whose connection has ended are found */
 #define PROMP_TIME_STORE_LOCK    10000 /* waiting for others who change the key store */
+#define PROMP_TIME_JOINED_LOCK   200   /* likewise, for who has frames to move meanwhile */
 #define PROMP_TIME_SELFTEST      5000 /* an unknown key is turned away by then, or the broker does not start */
+#define PROMP_TIME_PYTHON        10000 /* an interpreter tells its version by then */
 #define PROMP_TIME_TICK          5 /* after so long without the user's thread the network thread takes over */
 #define PROMP_TIME_GAP           1000 /* a tick this late means we slept ourselves: nobody else is blamed for it */
 

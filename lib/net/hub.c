@@ -72,8 +72,8 @@ static void close_wakes(promp_hub_t *hub)
 /* Everything but the locks and the thread. */
 static void free_hub(promp_hub_t *hub)
 {
-    if (hub->link)
-        promp_link_destroy(&hub->link);
+    if (hub->line.self)
+        hub->line.ops->destroy(hub->line.self, true);
     if (hub->lifeline >= 0)
         close(hub->lifeline);
     promp_hub_sides_free(hub);
@@ -90,7 +90,8 @@ static promp_hub_t *new_hub(const promp_hub_config_t *config, promp_error_t *err
     promp_err_t err = PROMP_ERR_MEMORY;
 
     if (!hub) {
-        close(config->fd);
+        if (config->fd >= 0)
+            close(config->fd);
         if (config->lifeline >= 0)
             close(config->lifeline);
         goto err0;
@@ -101,7 +102,9 @@ static promp_hub_t *new_hub(const promp_hub_config_t *config, promp_error_t *err
     hub->lifeline = config->lifeline;
     hub->link_fd = -1;
     hub->version = PROMP_VERSION_HIGH;
-    hub->handshake_at = hub->dial_at = hub->tick_at = hub->alarm = hub->expected = PROMP_NEVER;
+    hub->broker = config->broker;
+    hub->line_due = hub->handshake_at = hub->dial_at = hub->tick_at = hub->alarm = hub->expected =
+        PROMP_NEVER;
     promp_list_init(&hub->waiters);
     promp_list_init(&hub->sides);
     promp_list_init(&hub->sides_ended);
@@ -125,7 +128,8 @@ static promp_hub_t *new_hub(const promp_hub_config_t *config, promp_error_t *err
     return hub;
 
 err1:
-    close(config->fd);
+    if (config->fd >= 0)
+        close(config->fd);
     free_hub(hub);
 err0:
     promp_error_set(error, err, 0, NULL);
@@ -140,11 +144,27 @@ static void destroy_hub(promp_hub_t *hub)
     free_hub(hub);
 }
 
+static bool waits_for_welcome(const promp_hub_t *hub)
+{
+    return hub->state == PROMP_HUB_HELLO || hub->state == PROMP_HUB_DOWN;
+}
+
+/* In opening: until there is a WELCOME, or none will come. */
+static void greet(promp_hub_t *hub, promp_poller_t *self, int64_t now)
+{
+    while (waits_for_welcome(hub) && now < hub->open_by) {
+        promp_hub_settle(hub, now);
+        if (waits_for_welcome(hub))
+            (void)promp_hub_turn(hub, self, hub->open_by); /* a signal is no reason to give up */
+        now = promp_clock_ms();
+    }
+}
+
 promp_hub_t *promp_hub_new(const promp_hub_config_t *config, int timeout, promp_error_t *error)
 {
     promp_error_t none = {.code = PROMP_OK};
     promp_poller_t self = {.wake = -1};
-    int64_t now = promp_clock_ms(), deadline = now + timeout;
+    int64_t now = promp_clock_ms();
     promp_hub_t *hub = new_hub(config, error);
     int e = 0;
 
@@ -155,19 +175,20 @@ promp_hub_t *promp_hub_new(const promp_hub_config_t *config, int timeout, promp_
     hub->opening = true;
     hub->error = &none;
     hub->last_heard = now;
-    promp_hub_begin(hub, config->fd, now);
-    while ((hub->state == PROMP_HUB_HELLO || hub->state == PROMP_HUB_DOWN) && now < deadline) {
-        promp_hub_settle(hub, now);
-        (void)promp_hub_turn(hub, &self, deadline); /* a signal is no reason to give up */
-        now = promp_clock_ms();
-    }
+    hub->open_by = now + timeout;
+    if (hub->broker.ops)
+        promp_hub_broker_dial(hub, now);
+    else
+        promp_hub_begin(hub, promp_line_of(config->fd), now);
+    greet(hub, &self, now);
     promp_hub_wake_put(hub, self.wake);
     hub->opening = false;
     hub->error = NULL;
     if (hub->state == PROMP_HUB_LOST && none.code == PROMP_OK)
         promp_error_set(&none, PROMP_ERR_NODE_GONE, 0, NULL);
     if (hub->state != PROMP_HUB_UP && none.code == PROMP_OK)
-        promp_error_set(&none, PROMP_ERR_NODE_TIMEOUT, 0, "no WELCOME within %d ms", timeout);
+        promp_error_set(&none, hub->broker.ops ? PROMP_ERR_BROKER_SILENT : PROMP_ERR_NODE_TIMEOUT, 0,
+                        "no WELCOME within %d ms", timeout);
     if (hub->state == PROMP_HUB_UP && promp_hub_thread_start(hub, &e))
         promp_error_set(&none, PROMP_ERR_SYSTEM, e, "the network thread could not be started");
     promp_hub_let(hub);
@@ -291,6 +312,11 @@ void promp_hub_bye(promp_hub_t *hub)
 }
 
 /* --- what is known --- */
+
+const promp_error_t *promp_hub_trouble(const promp_hub_t *hub)
+{
+    return &hub->trouble;
+}
 
 const promp_id_t *promp_hub_node(const promp_hub_t *hub)
 {

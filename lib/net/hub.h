@@ -7,15 +7,17 @@
  * hand-over between threads. Sends go straight to the socket from the thread that makes them. The network
  * thread blocks all signals and is the only thread the library makes.
  *
- * Two kinds: a manager's hub dials the socket at `path` again when the link breaks (with back-off, until the
- * node is gone for good: the socket refuses); a worker's hub gets a new link over its lifeline. Besides the link a hub
- * may have sides: sockets straight to the other end of one session each.
+ * Three kinds: a manager's hub dials the socket at `path` again when the link breaks (with back-off, until the
+ * node is gone for good: the socket refuses); a worker's hub gets a new link over its lifeline; a manager's hub with a
+ * broker dials that one again, for ever: it is lost only when the broker turns this key or version away. Besides the link
+ * a hub to a node may have sides: sockets straight to the other end of one session each.
  */
 #ifndef PROMP_NET_HUB_H
 #define PROMP_NET_HUB_H
 
 #include "base.h"
 #include "error.h"
+#include "line.h"
 #include "local.h"
 #include "message.h"
 #include "port.h"
@@ -28,20 +30,36 @@ typedef struct {
     void *arg;
 } promp_hub_watch_t;
 
+/* Makes connections to a broker (zdial.h). Called under the lock, by whatever thread drives; nothing here waits. */
+typedef struct {
+    /* Begins to connect. What fails at once, or within timeout ms, line->ops->why tells; an error: there is no line. */
+    promp_err_t (*dial)(void *arg, int timeout, int64_t now, promp_line_t *line, promp_error_t *error);
+    bool (*failed)(void *arg, promp_err_t why); /* before WELCOME; true: there is another way, dial at once */
+    void (*welcomed)(void *arg);
+    void (*next_key)(void *arg, const promp_msg_next_key_t *message);
+} promp_hub_broker_ops_t;
+
+typedef struct {
+    void *arg; /* outlives the hub */
+    const promp_hub_broker_ops_t *ops;
+} promp_hub_broker_t;
+
 typedef struct {
     bool worker;      /* role in HELLO; else a manager */
-    int fd;           /* the link to begin with; the hub takes it over */
+    int fd;           /* the link to begin with; the hub takes it over; -1 with a broker */
     const char *path; /* manager: socket to dial again, copied; NULL for a worker */
     int lifeline; /* worker: descriptor on which new links come and whose end means: die; -1 for a manager */
     void (*orphan)(void *arg); /* worker: the lifeline ended, or the link was silent or gone for the longest
                                   lease of the cores; called once, by the driving thread without the lock;
                                   NULL: kill our process group (where we lead none: _exit) */
     void *arg;
+    promp_hub_broker_t broker; /* manager: who dials, in place of fd and path; ops NULL: nobody */
 } promp_hub_config_t;
 
 /* Sends HELLO and waits for WELCOME up to timeout ms. NULL on failure: *error tells (NOT_A_NODE, VERSION,
- * CLOSED when the node ended before WELCOME, NODE_TIMEOUT, or what REFUSED said). The network thread runs
- * when this returns. */
+ * CLOSED when the node ended before WELCOME, NODE_TIMEOUT, or what REFUSED said; with a broker what dial said or
+ * promp_zlink_why, BROKER_SILENT, BROKER_AWAY, NOT_A_BROKER, VERSION, KEY_ROLE or what else REFUSED said). The network
+ * thread runs when this returns. */
 promp_hub_t *promp_hub_new(const promp_hub_config_t *config, int timeout, promp_error_t *error);
 
 /* A manager's hub from nothing: promp_local_connect() and promp_hub_new() in at most timeout ms together, up
@@ -71,7 +89,7 @@ void promp_hub_pump(promp_hub_t *hub);
 
 /* Gives a session of a core a direct way to its other end: a stream socket, taken over also on failure. The hub moves the
  * session's frames over it from now on, until it breaks or the link to the node does: then over the link again. The core
- * is told (port.h). OK, STATE (it has one, or the link is down), DESCRIPTORS, MEMORY. Lock held. */
+ * is told (port.h). OK, STATE (it has one, the link is down or goes to a broker), DESCRIPTORS, MEMORY. Lock held. */
 promp_err_t promp_hub_side_add(promp_hub_t *hub, void *core, const promp_id_t *session, int fd, bool held);
 /* Ends the holding of a side that was added held: until then it is only read, and the core does not know of it. So an end that
  * may die changes its way when nothing of it is unacknowledged, or its last words could overtake those before them and be
@@ -103,6 +121,8 @@ void promp_hub_notify(promp_hub_t *hub);
 promp_err_t promp_hub_watch(promp_hub_t *hub, const promp_hub_watch_t *watch, short events);
 void promp_hub_unwatch(promp_hub_t *hub, int fd);
 
+/* Why there is no link to the broker at the moment; PROMP_OK: there is one, or it is not known yet. Lock held. */
+const promp_error_t *promp_hub_trouble(const promp_hub_t *hub);
 /* What a WELCOME told: node's identity; for a worker also its session. Lock held. */
 const promp_id_t *promp_hub_node(const promp_hub_t *hub);
 const promp_id_t *promp_hub_session(const promp_hub_t *hub);

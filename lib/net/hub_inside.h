@@ -7,7 +7,7 @@
 
 #include "hub.h"
 #include "limits.h"
-#include "link.h"
+#include "line.h"
 #include "list.h"
 #include "map.h"
 
@@ -56,7 +56,8 @@ struct promp_hub {
 
     /* link */
     promp_hub_state_t state;
-    promp_link_t *link;    /* NULL in DOWN and LOST */
+    promp_line_t line;     /* none in DOWN and LOST */
+    int64_t line_due;      /* when it wants to be looked at */
     int link_fd, lifeline; /* -1: none. For promp_hub_abandon, which looks at nothing else */
     uint64_t number;       /* of the link, counts them */
     uint64_t reads;        /* of all links, to see whether somebody else read */
@@ -67,6 +68,12 @@ struct promp_hub {
     bool opening;         /* promp_hub_new() waits: no second try */
     promp_error_t *error; /* of that; else NULL */
     bool orphaned, orphan_told;
+    promp_hub_broker_t broker; /* ops NULL: the other end is a node */
+    promp_error_t trouble;     /* why there was no link at last; PROMP_OK: there is one, or was none yet */
+    bool away;                 /* the broker has said that it ends, ... */
+    int64_t away_ms;           /* ... and for how long */
+    int64_t not_before;        /* so it is not dialled before */
+    int64_t open_by;           /* opening: until when */
 
     /* times, ms; PROMP_NEVER where nothing is due */
     int64_t up_since, last_sent, last_heard;
@@ -125,11 +132,8 @@ void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells
 promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
                            int64_t now);
 
-/* The next frame of a link, or what is here of a large one; as promp_link_next. */
-promp_err_t promp_hub_next(promp_link_t *link, promp_frame_t *frame, int *fds, bool *got);
-/* What is missing of such a one goes to its place in this core with the next read, which follows at once. */
-bool promp_hub_place(promp_link_t *link, const promp_port_t *port);
-
+/* What is missing of a large frame goes to its place in this core with the next read, which follows at once. */
+void promp_hub_place(promp_link_t *link, const promp_port_t *port);
 promp_err_t promp_hub_lent(promp_hub_t *hub, const promp_frame_t *frame, const int *fds, int64_t now);
 void promp_hub_close_fds(const promp_frame_t *frame, const int *fds);
 
@@ -150,7 +154,8 @@ void promp_hub_sides_end(promp_hub_t *hub, void *core, int64_t now);
 void promp_hub_sides_free(promp_hub_t *hub);
 
 /* hub_link.c */
-void promp_hub_begin(promp_hub_t *hub, int fd, int64_t now); /* takes fd as the new link and says HELLO */
+void promp_hub_begin(promp_hub_t *hub, promp_line_t line,
+                     int64_t now); /* takes it as the new link and says HELLO */
 void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now);
 void promp_hub_lose(promp_hub_t *hub, int64_t now); /* the node is gone for good */
 promp_err_t promp_hub_refused(promp_hub_t *hub,
@@ -158,7 +163,18 @@ promp_err_t promp_hub_refused(promp_hub_t *hub,
 promp_err_t promp_hub_greeted(promp_hub_t *hub, const promp_frame_t *frame, int64_t now);
 void promp_hub_times(promp_hub_t *hub, int64_t now); /* beats, silence, dialling */
 int64_t promp_hub_times_due(const promp_hub_t *hub);
-int64_t promp_hub_patience(const promp_hub_t *hub); /* the smallest lease, or what stands for it */
+bool promp_hub_is_fault(promp_err_t why); /* the peer broke the protocol (it did not just end) */
+int64_t promp_hub_chance(promp_hub_t *hub, int64_t most); /* 0..most, random */
+int64_t promp_hub_patience(const promp_hub_t *hub);       /* the smallest lease, or what stands for it */
+
+/* hub_broker.c. The others only where there is a broker. */
+promp_who_t promp_hub_peer(const promp_hub_t *hub); /* what the other end is */
+void promp_hub_broker_hurry(promp_hub_t *hub,
+                            int64_t now); /* the leases changed: no longer pause than they allow */
+void promp_hub_broker_dial(promp_hub_t *hub, int64_t now);
+void promp_hub_broker_said(promp_hub_t *hub, const promp_message_t *message); /* on the link */
+/* The connection is closed; stood: ms since WELCOME, -1: there was none. */
+void promp_hub_broker_dropped(promp_hub_t *hub, promp_err_t why, int64_t stood, int64_t now);
 
 /* hub_lifeline.c */
 void promp_hub_relink(promp_hub_t *hub, int64_t now); /* the lifeline is readable */

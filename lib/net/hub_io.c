@@ -24,11 +24,15 @@ static promp_err_t on_link(promp_hub_t *hub, const promp_frame_t *frame)
 {
     promp_who_t self = hub->worker ? PROMP_WHO_WORKER : PROMP_WHO_MANAGER;
     promp_message_t message;
-    promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, self, PROMP_AT_UP,
+    promp_err_t err = promp_message_decode(frame->type, frame->body, promp_hub_peer(hub), self, PROMP_AT_UP,
                                            hub->version, &message);
-    return err                                  ? err
-           : message.type == PROMP_TYPE_REFUSED ? promp_hub_refused(hub, &message.refused)
-                                                : PROMP_OK;
+    if (err)
+        return err;
+    if (message.type == PROMP_TYPE_REFUSED)
+        return promp_hub_refused(hub, &message.refused);
+    if (hub->broker.ops)
+        promp_hub_broker_said(hub, &message);
+    return PROMP_OK;
 }
 
 /* A session that none of our cores knows (any more): its other end must not wait for us. */
@@ -109,20 +113,13 @@ static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const 
     return PROMP_ERR_MESSAGE_SENDER;
 }
 
-promp_err_t promp_hub_next(promp_link_t *link, promp_frame_t *frame, int *fds, bool *got)
+void promp_hub_place(promp_link_t *link, const promp_port_t *port)
 {
-    promp_err_t err = promp_link_next(link, frame, fds, got);
-    return err || *got ? err : promp_link_begin(link, frame, got);
-}
-
-bool promp_hub_place(promp_link_t *link, const promp_port_t *port)
-{
-    const promp_frame_t *frame = promp_link_begun(link);
+    const promp_frame_t *frame = port->ops->place ? promp_link_begun(link) : NULL;
     size_t size = frame ? frame->size : 0;
-    uint8_t *place = frame && port->ops->place ? port->ops->place(port->core, frame, &size) : NULL;
+    uint8_t *place = frame ? port->ops->place(port->core, frame, &size) : NULL;
     if (place)
         promp_link_place(link, place, size);
-    return place;
 }
 
 /* All frames of the buffer, as long as there is somebody to have them. */
@@ -132,30 +129,29 @@ static promp_err_t hand_out(promp_hub_t *hub, int64_t now)
         promp_frame_t frame;
         int fds[PROMP_LIMIT_FRAME_FDS];
         bool got;
-        promp_err_t err = promp_hub_next(hub->link, &frame, fds, &got);
+        promp_err_t err = hub->line.ops->next(hub->line.self, &frame, fds, &got);
         if (!err && got)
             err = on_frame(hub, &frame, fds, now);
         if (err || !got)
             return err;
         if (promp_link_windowed(&frame))
-            promp_link_release(hub->link, frame.size);
+            hub->line.ops->release(hub->line.self, frame.size);
     }
     return PROMP_OK;
 }
 
 void promp_hub_read(promp_hub_t *hub, int64_t now)
 {
-    bool again = hub->link != NULL;
+    const promp_line_t *line = &hub->line;
+    bool again = line->self != NULL;
 
     hub->reads++;
     for (int i = 0; again && i < READS_AT_ONCE; i++) {
-        uint64_t before = promp_link_received(hub->link);
-        for (size_t port = 0; port < hub->port_count && !promp_hub_place(hub->link, &hub->ports[port]);)
-            port++;
-        promp_err_t end = promp_link_read(hub->link, &again);
+        uint64_t before = line->ops->received(line->self);
+        promp_err_t end = line->ops->read(line->self, &again);
         if (end == PROMP_ERR_DESCRIPTORS)
             end = PROMP_OK; /* what was lent is read in another way */
-        if (promp_link_received(hub->link) != before) {
+        if (line->ops->received(line->self) != before) {
             hub->last_heard = now;
             hub->dirty = true;
         }
@@ -187,7 +183,7 @@ promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, con
 
     if (err || hub->mute)
         return err;
-    err = promp_link_send(hub->link, &out, NULL, 0, 0);
+    err = hub->line.ops->send(hub->line.self, &out, NULL, 0);
     if (!err)
         hub->last_sent = now;
     hub->mute = err == PROMP_ERR_CLOSED;
@@ -200,7 +196,7 @@ promp_err_t promp_hub_hand(promp_hub_t *hub, const promp_id_t *session, const pr
     promp_out_t out;
     promp_err_t err = promp_message_out(message, session, 0, &out);
 
-    if (!err && (hub->state != PROMP_HUB_UP || hub->mute))
+    if (!err && (hub->state != PROMP_HUB_UP || hub->mute || hub->broker.ops))
         err = PROMP_ERR_STATE;
     if (err)
         return err;
@@ -208,7 +204,7 @@ promp_err_t promp_hub_hand(promp_hub_t *hub, const promp_id_t *session, const pr
     promp_side_t *side = promp_hub_side_to(hub, session);
     if (side)
         return promp_hub_side_send(hub, side, &out, &fd, 1, promp_clock_ms());
-    err = promp_link_send(hub->link, &out, &fd, 1, 0);
+    err = hub->line.ops->send(hub->line.self, &out, &fd, 1);
     if (!err)
         hub->last_sent = promp_clock_ms();
     return err;
@@ -218,7 +214,9 @@ promp_err_t promp_hub_hand(promp_hub_t *hub, const promp_id_t *session, const pr
  * for. */
 static uint64_t room_for(const promp_hub_t *hub)
 {
-    return promp_link_wants_write(hub->link) ? 0 : promp_link_room(hub->link);
+    const promp_line_t *line = &hub->line;
+
+    return line->ops->wants_write(line->self) ? 0 : line->ops->room(line->self);
 }
 
 /* Over the session's side where it has one; what is about its life goes to the node. */
@@ -234,19 +232,20 @@ static promp_err_t send_one(promp_hub_t *hub, const promp_out_t *out, bool *link
         return PROMP_OK;
     }
     *linked = true;
-    return promp_link_send(hub->link, out, NULL, 0, 0);
+    return hub->line.ops->send(hub->line.self, out, NULL, 0);
 }
 
 /* What the cores want to send, one frame of each in turn. True when something was. */
 static bool send_all(promp_hub_t *hub, int64_t now)
 {
+    const promp_line_t *line = &hub->line;
     promp_err_t err = PROMP_OK;
     bool any = false, some = true, linked = false;
     promp_out_t out;
 
     if (hub->state != PROMP_HUB_UP || hub->mute)
         return false;
-    promp_link_cork(hub->link);
+    line->ops->cork(line->self);
     hub->sending = true;
     while (some && !err) {
         some = false;
@@ -257,12 +256,12 @@ static bool send_all(promp_hub_t *hub, int64_t now)
             err = send_one(hub, &out, &linked, now);
             some = any = true;
         }
-        if (!err && promp_link_queued(hub->link) >= PROMP_HUB_GATHER && !promp_link_wants_write(hub->link))
-            err = promp_link_flush(hub->link);
+        if (!err && line->ops->queued(line->self) >= PROMP_HUB_GATHER && !line->ops->wants_write(line->self))
+            err = line->ops->flush(line->self);
     }
     hub->sending = false;
     promp_hub_sides_uncork(hub, now);
-    promp_err_t last = promp_link_uncork(hub->link);
+    promp_err_t last = line->ops->uncork(line->self);
     if (linked)
         sent(hub, err ? err : last, now);
     return any;
@@ -290,6 +289,7 @@ static void tick_all(promp_hub_t *hub, int64_t now)
         hub->lease = least;
         hub->last_heard = now; /* the peer learns the new pace only now */
         hub->last_sent = now - promp_hub_patience(hub);
+        promp_hub_broker_hurry(hub, now);
     }
 }
 
@@ -307,11 +307,21 @@ static void forgive_absence(promp_hub_t *hub, int64_t now)
         hub->last_heard = promp_min64(hub->last_heard + (now - hub->expected), now);
 }
 
+/* Sending over a line may hide from its descriptor what has come: whoever polls it would sleep on. */
+static void catch_up(promp_hub_t *hub, int64_t now)
+{
+    for (int round = 0; round < 2 && promp_line_ready(&hub->line); round++) {
+        promp_hub_read(hub, now);
+        send_all(hub, now);
+    }
+}
+
 void promp_hub_settle(promp_hub_t *hub, int64_t now)
 {
     forgive_absence(hub, now);
     hub->dirty = true; /* whoever had the lock may have done anything to the cores */
     send_all(hub, now);
+    catch_up(hub, now);
     if (tick_is_due(hub, now)) {
         int rounds = 0;
         do
@@ -325,7 +335,7 @@ void promp_hub_settle(promp_hub_t *hub, int64_t now)
 
 bool promp_hub_sent(const promp_hub_t *hub)
 {
-    return hub->state == PROMP_HUB_UP && !hub->mute && !promp_link_wants_write(hub->link) &&
+    return hub->state == PROMP_HUB_UP && !hub->mute && !hub->line.ops->wants_write(hub->line.self) &&
            promp_hub_sides_sent(hub);
 }
 
@@ -345,8 +355,8 @@ void promp_hub_pump(promp_hub_t *hub)
 {
     int64_t now = promp_clock_ms();
 
-    if (hub->link && promp_link_wants_write(hub->link))
-        (void)promp_link_flush(hub->link);
+    if (promp_line_polls_room(&hub->line))
+        (void)hub->line.ops->flush(hub->line.self);
     promp_hub_read(hub, now);
     promp_hub_sides_look(hub, now);
     promp_hub_settle(hub, now);

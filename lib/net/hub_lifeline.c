@@ -64,12 +64,12 @@ void promp_hub_relink(promp_hub_t *hub, int64_t now)
     }
     if (link < 0)
         return;
-    if (hub->link)
+    if (hub->line.self)
         promp_hub_drop(hub, PROMP_ERR_CLOSED, now);
     if (hub->state == PROMP_HUB_LOST)
         close(link);
     else
-        promp_hub_begin(hub, link, now);
+        promp_hub_begin(hub, promp_line_of(link), now);
 }
 
 void promp_hub_end_orphan(promp_hub_t *hub)

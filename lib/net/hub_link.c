@@ -46,17 +46,18 @@ static promp_err_t say_hello(promp_hub_t *hub, int64_t now)
     return promp_hub_post(hub, &hello, &no_session, now);
 }
 
-void promp_hub_begin(promp_hub_t *hub, int fd, int64_t now)
+void promp_hub_begin(promp_hub_t *hub, promp_line_t line, int64_t now)
 {
-    hub->link = promp_link_new(fd);
+    hub->line = line;
     hub->number++;
     hub->mute = false;
     hub->state = PROMP_HUB_HELLO;
     hub->dial_at = PROMP_NEVER;
     hub->handshake_at = hub->opening ? PROMP_NEVER : now + PROMP_TIME_HANDSHAKE;
-    promp_err_t err = hub->link ? PROMP_OK : PROMP_ERR_MEMORY;
+    promp_err_t err = line.self ? PROMP_OK : PROMP_ERR_MEMORY;
     if (!err) {
-        hub->link_fd = fd;
+        hub->link_fd = line.ops->fd(line.self);
+        hub->line_due = line.ops->tick ? now : PROMP_NEVER;
         err = say_hello(hub, now);
     }
     if (err)
@@ -69,9 +70,12 @@ promp_err_t promp_hub_refused(promp_hub_t *hub, const promp_msg_refused_t *messa
     promp_err_t code = (promp_err_t)message->error;
 
     if (code == PROMP_OK || strcmp(promp_error_name(code), "UNKNOWN") == 0)
-        code = PROMP_ERR_NOT_A_NODE;
-    return promp_error_set(hub->error, code, 0, "%.*s", (int)message->text.size,
-                           (const char *)message->text.data);
+        code = hub->broker.ops ? PROMP_ERR_NOT_A_BROKER : PROMP_ERR_NOT_A_NODE;
+    promp_error_set(&hub->trouble, code, 0, "%.*s", (int)message->text.size,
+                    (const char *)message->text.data);
+    if (hub->error)
+        *hub->error = hub->trouble;
+    return code;
 }
 
 static void welcomed(promp_hub_t *hub, const promp_msg_welcome_t *message, const promp_frame_t *frame,
@@ -86,6 +90,9 @@ static void welcomed(promp_hub_t *hub, const promp_msg_welcome_t *message, const
         promp_hub_path(hub, false, true, now); /* what the node before this one knew died with it */
     hub->node = message->node;
     hub->known = true;
+    hub->trouble = (promp_error_t){.code = PROMP_OK};
+    if (hub->broker.ops)
+        hub->broker.ops->welcomed(hub->broker.arg);
     promp_hub_path(hub, true, false, now);
 }
 
@@ -94,8 +101,8 @@ promp_err_t promp_hub_greeted(promp_hub_t *hub, const promp_frame_t *frame, int6
     promp_who_t self = hub->worker ? PROMP_WHO_WORKER : PROMP_WHO_MANAGER;
     promp_message_t message;
 
-    if (promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, self, PROMP_AT_NEW, PROMP_VERSION_HIGH,
-                             &message))
+    if (promp_message_decode(frame->type, frame->body, promp_hub_peer(hub), self, PROMP_AT_NEW,
+                             PROMP_VERSION_HIGH, &message))
         return PROMP_ERR_NOT_A_NODE;
     if (message.type == PROMP_TYPE_REFUSED)
         return promp_hub_refused(hub, &message.refused);
@@ -109,11 +116,16 @@ promp_err_t promp_hub_greeted(promp_hub_t *hub, const promp_frame_t *frame, int6
 
 /* --- the end of one --- */
 
-/* The peer broke the protocol (it did not just end). */
-static bool is_fault(promp_err_t why)
+bool promp_hub_is_fault(promp_err_t why)
 {
     return why == PROMP_ERR_NOT_A_NODE || (why >= PROMP_ERR_FRAME_SIZE && why < PROMP_ERR_WORKER_EXITED &&
                                            why != PROMP_ERR_FRAME_TRUNCATED && why != PROMP_ERR_SILENT);
+}
+
+int64_t promp_hub_chance(promp_hub_t *hub, int64_t most)
+{
+    hub->jitter = hub->jitter * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (int64_t)((hub->jitter >> 33) % (uint64_t)(most + 1));
 }
 
 /* 0 at first, then from PROMP_TIME_RECONNECT on, doubled up to a tenth of the lease; half of it by chance, so
@@ -126,16 +138,17 @@ static int64_t back_off(promp_hub_t *hub)
             most = promp_max64(promp_hub_patience(hub) / 10, PROMP_TIME_RECONNECT);
     for (unsigned i = 2; i < hub->attempts && delay < most; i++)
         delay *= 2;
-    hub->jitter = hub->jitter * 6364136223846793005ULL + 1442695040888963407ULL;
     delay = promp_min64(delay, most);
-    return delay - (int64_t)((hub->jitter >> 33) % (uint64_t)(delay / 2 + 1));
+    return delay - promp_hub_chance(hub, delay / 2);
 }
 
 static void close_link(promp_hub_t *hub)
 {
     hub->link_fd = -1;
-    if (hub->link)
-        promp_link_destroy(&hub->link);
+    if (hub->line.self)
+        hub->line.ops->destroy(hub->line.self, false);
+    hub->line.self = NULL;
+    hub->line_due = PROMP_NEVER;
     hub->number++;
     hub->mute = false;
     hub->handshake_at = PROMP_NEVER;
@@ -157,25 +170,33 @@ void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now)
 {
     bool was_up = hub->state == PROMP_HUB_UP;
     int64_t stood = was_up ? now - hub->up_since : 0;
+    promp_error_t words;
 
+    if (hub->line.self && hub->line.ops->why && hub->line.ops->why(hub->line.self, &words))
+        hub->trouble = words;
     hub->state = PROMP_HUB_DOWN; /* nothing begins while the sides end */
     promp_hub_sides_end(hub, NULL, now);
     close_link(hub);
+    if (hub->broker.ops) {
+        promp_hub_broker_dropped(hub, why, was_up ? stood : -1, now);
+        return;
+    }
     if (hub->opening && why == PROMP_ERR_FRAME_TRUNCATED)
         why = PROMP_ERR_CLOSED;
     /* Even before WELCOME a worker may be given another link, by the next agent. */
     if (hub->opening && (hub->lifeline < 0 || why != PROMP_ERR_CLOSED)) {
         /* What speaks something else is no node. */
         if (hub->error->code == PROMP_OK)
-            promp_error_set(hub->error, is_fault(why) ? PROMP_ERR_NOT_A_NODE : why, 0, "before WELCOME");
+            promp_error_set(hub->error, promp_hub_is_fault(why) ? PROMP_ERR_NOT_A_NODE : why, 0,
+                            "before WELCOME");
         hub->state = PROMP_HUB_LOST;
         return;
     }
     if (stood >= PROMP_TIME_GAP)
         hub->attempts = 0;
-    if (!is_fault(why) || stood >= promp_hub_patience(hub))
+    if (!promp_hub_is_fault(why) || stood >= promp_hub_patience(hub))
         hub->faults = 0;
-    if (is_fault(why))
+    if (promp_hub_is_fault(why))
         hub->faults++;
     bool final = hub->faults >= FAULTS_MOST || why == PROMP_ERR_VERSION || why == PROMP_ERR_FOREIGN_USER;
     if (!hub->worker && (final || !hub->path)) {
@@ -194,6 +215,11 @@ void promp_hub_drop(promp_hub_t *hub, promp_err_t why, int64_t now)
 static void dial(promp_hub_t *hub, int64_t now)
 {
     int fd;
+
+    if (hub->broker.ops) {
+        promp_hub_broker_dial(hub, now);
+        return;
+    }
     promp_err_t err = promp_local_open(hub->path, &fd, NULL);
 
     if (err == PROMP_ERR_NODE_GONE || err == PROMP_ERR_FOREIGN_USER)
@@ -201,7 +227,7 @@ static void dial(promp_hub_t *hub, int64_t now)
     else if (err)
         hub->dial_at = now + promp_max64(back_off(hub), 1);
     else
-        promp_hub_begin(hub, fd, now);
+        promp_hub_begin(hub, promp_line_of(fd), now);
 }
 
 static void beat(promp_hub_t *hub, int64_t now)
@@ -233,10 +259,23 @@ static int64_t silent_at(const promp_hub_t *hub)
     return waits ? after(hub->last_heard, silence_limit(hub)) : PROMP_NEVER;
 }
 
+/* A line that is over does not always show it by its descriptor. */
+static void look_at_line(promp_hub_t *hub, int64_t now)
+{
+    const promp_line_t *line = &hub->line;
+
+    hub->line_due = line->ops->tick(line->self, now);
+    promp_err_t why = line->ops->why(line->self, NULL);
+    if (why)
+        promp_hub_drop(hub, why, now);
+}
+
 void promp_hub_times(promp_hub_t *hub, int64_t now)
 {
     if (now >= hub->dial_at)
         dial(hub, now);
+    if (hub->line.self && hub->line.ops->tick)
+        look_at_line(hub, now);
     if (now >= hub->handshake_at)
         promp_hub_drop(hub, PROMP_ERR_NODE_TIMEOUT, now);
     if (now >= silent_at(hub)) {
@@ -251,5 +290,7 @@ void promp_hub_times(promp_hub_t *hub, int64_t now)
 int64_t promp_hub_times_due(const promp_hub_t *hub)
 {
     int64_t due = promp_min64(promp_min64(hub->dial_at, hub->handshake_at), silent_at(hub));
+
+    due = promp_min64(due, hub->line_due);
     return hub->state == PROMP_HUB_UP ? promp_min64(due, hub->last_sent + promp_hub_patience(hub) / 5) : due;
 }

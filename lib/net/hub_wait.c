@@ -62,8 +62,8 @@ void promp_hub_stir_if_due(promp_hub_t *hub)
 
     if (!poller->polling || poller->kicked)
         return;
-    if (promp_hub_due(hub) < poller->until ||
-        (hub->link && !poller->writes && promp_link_wants_write(hub->link)))
+    if (promp_hub_due(hub) < poller->until || promp_line_ready(&hub->line) ||
+        (!poller->writes && promp_line_polls_room(&hub->line)))
         promp_hub_kick(poller);
 }
 
@@ -98,7 +98,7 @@ static void fill(promp_hub_t *hub, promp_poller_t *self, poll_set_t *set)
 {
     short link = promp_hub_holds(hub) ? 0 : POLLIN;
 
-    self->writes = hub->link && promp_link_wants_write(hub->link);
+    self->writes = promp_line_polls_room(&hub->line);
     if (self->writes)
         link |= POLLOUT;
     set->number = hub->number;
@@ -121,10 +121,12 @@ static void handle(promp_hub_t *hub, const poll_set_t *set, int64_t now)
 
     if (link && set->number == hub->number) {
         if (link & POLLOUT)
-            (void)promp_link_flush(hub->link);
+            (void)hub->line.ops->flush(hub->line.self);
         if ((link & ~POLLOUT) && set->reads == hub->reads)
             promp_hub_read(hub, now);
     }
+    if (promp_line_ready(&hub->line))
+        promp_hub_read(hub, now);
     if (set->fds[AT_LIFELINE].revents && set->lifeline == hub->lifeline)
         promp_hub_relink(hub, now);
     for (size_t i = 0; i < set->watches; i++)
@@ -157,6 +159,8 @@ int promp_hub_turn(promp_hub_t *hub, promp_poller_t *self, int64_t deadline)
     if (self->wake < 0)
         self->until = promp_min64(self->until, now + PROMP_TIME_TICK);
     int64_t timer = alarm_is_set(hub, self, deadline) ? PROMP_NEVER : self->until;
+    if (promp_line_ready(&hub->line))
+        timer = now;
     fill(hub, self, &set);
     self->polling = true;
     promp_hub_let(hub);

@@ -71,7 +71,7 @@ void promp_zlink_destroy(promp_zlink_t **link_p)
     bool ours =
         link->owner == getpid(); /* else libzmq's threads are in the parent, and so is what it holds */
     if (ours) {
-        bool up = link->stage == PROMP_ZLINK_IS_UP && !link->ended;
+        bool up = link->stage == PROMP_ZLINK_IS_UP && !link->ended && !link->cut;
         promp_zout_drop(&link->out, PROMP_ERR_CLOSED);
         for (size_t i = 0; i < PROMP_ZLINK_BATCH; i++)
             zmq_msg_close(&link->in[i]);
@@ -83,6 +83,11 @@ void promp_zlink_destroy(promp_zlink_t **link_p)
     if (link->epoll >= 0)
         close(link->epoll);
     free(link);
+}
+
+void promp_zlink_cut(promp_zlink_t *link)
+{
+    link->cut = true;
 }
 
 promp_zlink_state_t promp_zlink_state(const promp_zlink_t *link)

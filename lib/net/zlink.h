@@ -37,14 +37,17 @@ typedef struct {
     int beat;                  /* ms between ZMTP heartbeats; 0: PROMP_TIME_ZMQ_BEAT */
 } promp_zlink_config_t;
 
-/* Begins to connect at time now (ms, as promp_clock_ms) and returns at once. ARGUMENT: the address; CURVE_MISSING, MEMORY,
+/* Begins to connect at time now (ms, as promp_clock_ms) and returns at once. ARGUMENT: the address; ZMQ_MISSING, CURVE_MISSING, MEMORY,
  * DESCRIPTORS, SYSTEM. The link, and a context of libzmq with its threads, live until promp_zlink_destroy. */
 promp_err_t promp_zlink_dial(const promp_zlink_config_t *config, int64_t now, promp_zlink_t **link,
                              promp_error_t *error);
 
-/* Closes. Frames that libzmq has, of a link that is UP, get PROMP_TIME_ZMQ_LINGER ms to leave; otherwise it does not wait. In a
+/* Closes. Frames that libzmq has, of a link that is UP, get PROMP_TIME_ZMQ_LINGER ms to leave; otherwise, and after promp_zlink_cut, it does not wait. In a
  * forked child it frees only what is ours. */
 void promp_zlink_destroy(promp_zlink_t **link);
+
+/* The connection is given up: destroying it waits for nothing. */
+void promp_zlink_cut(promp_zlink_t *link);
 
 promp_zlink_state_t promp_zlink_state(const promp_zlink_t *link);
 

@@ -45,6 +45,7 @@ struct promp_zlink {
     bool ended;       /* the connection broke; frames that came before are still to be read */
     bool flushed;     /* and libzmq has handed over the last of them */
     int64_t ended_at; /* PROMP_NEVER: no tick has seen it yet */
+    bool cut;         /* nobody cares for what has not left */
 
     /* in */
     zmq_msg_t in[PROMP_ZLINK_BATCH]; /* from first to count: read and not taken */

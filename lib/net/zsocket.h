@@ -15,7 +15,7 @@
 
 #define PROMP_ZSOCKET_KEY 32 /* bytes of a CURVE key */
 
-/* CURVE_MISSING: libzmq is older than 4.3.3 or has no CURVE. */
+/* ZMQ_MISSING; CURVE_MISSING: libzmq is older than 4.3.3 or has no CURVE. Before any other call into libzmq. */
 promp_err_t promp_zsocket_check(promp_error_t *error);
 
 typedef struct {

@@ -9,6 +9,7 @@ void cluster_user_begin(cluster_user_t *user, cluster_t *cluster, uint32_t level
     *user = (cluster_user_t){.cluster = cluster};
     user->core = promp_manager_core_new(level, cluster->sim->seed);
     sim_check(cluster->sim, user->core);
+    promp_manager_core_set_remote(user->core, true);
 }
 
 void cluster_user_end(cluster_user_t *user)
@@ -81,9 +82,12 @@ void cluster_user_act(cluster_user_t *user)
         job = job->next;
     if (!job || !job->answered || job->refused)
         return;
-    if (sim_chance(sim, 950))
+    if (sim_chance(sim, 950)) {
         send_number(user, job);
-    else if (sim_chance(sim, 500))
+        return;
+    }
+    job->left = true;
+    if (sim_chance(sim, 500))
         promp_manager_core_stop(user->core, job->id, sim->now);
     else
         promp_manager_core_kill(user->core, job->id, PROMP_ERR_WORKER_STOPPED);
@@ -97,15 +101,18 @@ static job_t *job_of(cluster_user_t *user, uint32_t id)
     sim_fail(user->cluster->sim, "a message of an unknown worker");
 }
 
-/* In a world where nothing takes long, who is not stopped lives. */
+/* In a world where nothing takes long, who is not stopped lives; who was queued may be refused as others are. */
 static void check_ends(const cluster_user_t *user)
 {
+    bool refusals = user->cluster->accidents || user->cluster->refusals;
     promp_worker_exit_t end;
 
     for (const job_t *job = user->jobs; job; job = job->next)
         if (job->answered && !job->refused && promp_manager_core_exit(user->core, job->id, &end) &&
-            end.cause != PROMP_ERR_WORKER_STOPPED && end.cause != PROMP_ERR_WORKER_EXITED)
-            sim_fail(user->cluster->sim, "a worker was lost for nothing: %s", promp_error_name(end.cause));
+            end.cause != PROMP_ERR_WORKER_STOPPED && end.cause != PROMP_ERR_WORKER_EXITED &&
+            !(refusals && end.cause == PROMP_ERR_WORKER_START))
+            sim_fail(user->cluster->sim, "worker %u was lost for nothing: %s", job->session.b[0],
+                     promp_error_name(end.cause));
 }
 
 void cluster_user_turn(cluster_user_t *user)
@@ -143,9 +150,10 @@ void cluster_user_turn(cluster_user_t *user)
 
 bool cluster_user_quiet(const cluster_user_t *user)
 {
+    /* Who waits for a place has no process yet. */
     for (const job_t *job = user->jobs; job; job = job->next)
         if (job->answered && !job->refused && promp_manager_core_worker_alive(user->core, job->id) &&
-            job->back != job->sent)
+            promp_manager_core_pid(user->core, job->id) && job->back != job->sent)
             return false;
     return true;
 }

@@ -38,7 +38,7 @@ static void spawn(proc_t *proc, uint32_t number)
     world_t *world = proc->world;
     if (!keeper->event->carried || (!world->good && sim_chance(world->sim, 50))) {
         promp_error_t error = {.code = PROMP_ERR_PROGRAM_MISSING, .text = "not today"};
-        promp_keeper_core_failed(keeper->core, number, &error);
+        promp_keeper_core_failed(keeper->core, number, &error, world->sim->now);
         return;
     }
     promp_frame_t frame = sim_frame_read(world->sim, keeper->event->frame);

@@ -22,12 +22,12 @@ class ManagerDied(AssertionError):
 class Manager:
     """One tm process. Commands that tm has and this class does not name are called by their name: m.process(), m.heard()."""
 
-    def __init__(self, folder, environment, new=True, stdin_only=False, preexec=None, **options):
+    def __init__(self, folder, environment, new=True, stdin_only=False, preexec=None, prefix=(), **options):
         out_read, out_write = os.pipe()
         count = len(list(folder.glob("tm-*.out")))
         self.stdout_path, self.stderr_path = folder / f"tm-{count}.out", folder / f"tm-{count}.err"
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
-            self.process_ = subprocess.Popen([TM, str(out_write)], stdin=subprocess.PIPE, stdout=out, stderr=err,
+            self.process_ = subprocess.Popen([*prefix, TM, str(out_write)], stdin=subprocess.PIPE, stdout=out, stderr=err,
                                              env=environment, pass_fds=[out_write], preexec_fn=preexec,
                                              cwd=options.pop("cwd", None))
         os.close(out_write)

@@ -1,0 +1,23 @@
+/* scratch.h - private folders of workers: made by the worker's own process, removed by one that does nothing else, since a full
+ * folder can take its time. One thread, which may fork. */
+#ifndef PROMP_NODE_SCRATCH_H
+#define PROMP_NODE_SCRATCH_H
+
+#include <sys/types.h>
+
+#include "error.h"
+#include "limits.h"
+
+#define PROMP_SCRATCH_PATH (PROMP_LIMIT_PATH + 1)
+
+/* The path of the folder of the worker with this mark, below $TMPDIR or /tmp; returns path. Nobody can guess it, and its maker
+ * refuses what is there already. */
+char *promp_scratch_path(const char *mark, char path[PROMP_SCRATCH_PATH]);
+
+/* Removes it with all that is in it, in a process of its own, which is returned (-1 with errno: none could be made). */
+pid_t promp_scratch_remove(const char *path);
+
+/* Does it here and now. No link is followed, and no depth is too much. False: something is left. */
+bool promp_scratch_clear(const char *path);
+
+#endif
