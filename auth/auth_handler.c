@@ -22,15 +22,24 @@ struct promp_auth_handler {
     void *arg;
     pthread_mutex_t lock;
     promp_auth_store_t *store; /* lock */
+    promp_auth_newer_f *newer; /* lock */
 };
 
 /* A share of the store that is used at the moment, or NULL. */
-static promp_auth_store_t *current(promp_auth_handler_t *handler)
+static promp_auth_store_t *current(promp_auth_handler_t *handler, promp_auth_newer_f **newer)
 {
     pthread_mutex_lock(&handler->lock);
     promp_auth_store_t *store = handler->store ? promp_auth_store_share(handler->store) : NULL;
+    *newer = handler->newer;
     pthread_mutex_unlock(&handler->lock);
     return store;
+}
+
+void promp_auth_handler_newer(promp_auth_handler_t *handler, promp_auth_newer_f *newer)
+{
+    pthread_mutex_lock(&handler->lock);
+    handler->newer = newer;
+    pthread_mutex_unlock(&handler->lock);
 }
 
 void promp_auth_handler_swap(promp_auth_handler_t *handler, promp_auth_store_t **store)
@@ -43,6 +52,22 @@ void promp_auth_handler_swap(promp_auth_handler_t *handler, promp_auth_store_t *
     promp_auth_store_destroy(&old);
 }
 
+static void decide(promp_auth_handler_t *handler, const promp_auth_request_t *request,
+                   promp_auth_decision_t *decision)
+{
+    promp_auth_newer_f *newer;
+    promp_auth_store_t *store = current(handler, &newer), *better = NULL;
+
+    promp_auth_zap_decide(store, request, (int64_t)time(NULL), decision);
+    if (decision->reason == PROMP_ERR_ACCESS_UNKNOWN && store && newer)
+        better = newer(handler->arg, store);
+    if (better) {
+        promp_auth_zap_decide(better, request, (int64_t)time(NULL), decision);
+        promp_auth_handler_swap(handler, &better);
+    }
+    promp_auth_store_destroy(&store);
+}
+
 static void answer_one(promp_auth_handler_t *handler)
 {
     promp_auth_question_t question;
@@ -50,9 +75,7 @@ static void answer_one(promp_auth_handler_t *handler)
 
     if (!promp_auth_question_receive(handler->socket, &question))
         return;
-    promp_auth_store_t *store = current(handler);
-    promp_auth_zap_decide(store, &question.request, (int64_t)time(NULL), &decision);
-    promp_auth_store_destroy(&store);
+    decide(handler, &question.request, &decision);
     if (handler->told)
         handler->told(handler->arg, &decision, question.address);
     promp_auth_question_answer(handler->socket, &question, &decision);

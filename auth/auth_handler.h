@@ -13,6 +13,10 @@ typedef struct promp_auth_handler promp_auth_handler_t;
  * is the peer's, as libzmq says it. */
 typedef void promp_auth_told_f(void *arg, const promp_auth_decision_t *decision, const char *address);
 
+/* Asked, from the handler's thread and with the arg of told, before a key is refused because it is not in old: a newer store,
+ * by which is decided from then on, or NULL. So nobody comes too early who was just let in. */
+typedef promp_auth_store_t *promp_auth_newer_f(void *arg, const promp_auth_store_t *old);
+
 /* Refuses a libzmq that is older than 4.3.3, has no CURVE, or has it without libsodium: CURVE_MISSING. */
 promp_err_t promp_auth_zmq_check(promp_error_t *error);
 
@@ -24,6 +28,9 @@ promp_err_t promp_auth_handler_start(void *context, promp_auth_store_t **store, 
 
 /* Decides by another store from the next question on; takes over the caller's share. Any thread. */
 void promp_auth_handler_swap(promp_auth_handler_t *handler, promp_auth_store_t **store);
+
+/* Sets who is asked for a newer store; NULL: nobody. Any thread. */
+void promp_auth_handler_newer(promp_auth_handler_t *handler, promp_auth_newer_f *newer);
 
 /* Ends the thread and returns when it has ended; call it before the context is terminated. NULL is fine. */
 void promp_auth_handler_stop(promp_auth_handler_t **handler);

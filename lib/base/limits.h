@@ -96,12 +96,16 @@
 #define PROMP_LIMIT_BROKER_DATA                                                                              \
     (2 * PROMP_GIB) /* data bytes that wait at the broker, for all peers together */
 
+#define PROMP_LIMIT_BROKER_THREADS 16 /* of libzmq: each encrypts about 0.8 GB/s */
+#define PROMP_LIMIT_BROKER_JOINS   8  /* tokens that are looked at in a row, while peers wait */
+
 /* Links over ZeroMQ */
 #define PROMP_LIMIT_ZMQ_FRAMES       1000 /* frames of one connection and direction inside libzmq */
 #define PROMP_LIMIT_ZMQ_UNREAD       128  /* frames of one peer that the broker has not read yet */
 #define PROMP_LIMIT_ZMQ_BACKLOG      4096 /* connections that the kernel accepts ahead of the broker */
 #define PROMP_LIMIT_BROKER_ADDRESSES 4    /* addresses of the broker's name that are tried */
 #define PROMP_LIMIT_PEERS            65536
+#define PROMP_LIMIT_PEER_ADDRESS     63               /* bytes of a peer's address, for the log */
 #define PROMP_LIMIT_PEER_FIRST       (1 * PROMP_KIB)  /* bytes of a peer's first frame, its HELLO */
 #define PROMP_LIMIT_PEER_DATA        (16 * PROMP_MIB) /* data bytes that wait at the broker for one peer */
 #define PROMP_LIMIT_PEER_CONTROL     (16 * PROMP_MIB) /* other bytes, likewise */

@@ -135,7 +135,8 @@ extern "C" {
     X(PORT_TAKEN, 1811, "somebody else listens at this address")                                             \
     X(PORT_ADDRESS, 1812, "this address cannot be listened at")                                              \
     X(PEER_DESCRIPTORS, 1813, "the limit on open files is too low for so many peers")                        \
-    X(PEER_LEFT, 1814, "the peer's connection has ended")
+    X(PEER_LEFT, 1814, "the peer's connection has ended")                                                    \
+    X(CONFIG_FILE, 1815, "the configuration file is wrong")
 
 #define PROMP_ERROR_ENUM(name, number, text) PROMP_ERR_##name = number,
 typedef enum { PROMP_OK = 0, PROMP_ERRORS(PROMP_ERROR_ENUM) } promp_err_t;

@@ -47,6 +47,25 @@ promp_err_t promp_zport_prepare(void *socket, const promp_zport_config_t *config
     return err ? err : set_identity(socket, config, error);
 }
 
+promp_err_t promp_zport_context(int threads, void **context, promp_error_t *error)
+{
+    *context = zmq_ctx_new();
+    if (!*context)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "a context of libzmq");
+    if (zmq_ctx_set(*context, ZMQ_IO_THREADS, threads) == 0)
+        return PROMP_OK;
+    promp_error_set(error, PROMP_ERR_SYSTEM, errno, "libzmq refused %d threads", threads);
+    promp_zport_context_end(context);
+    return error->code;
+}
+
+void promp_zport_context_end(void **context)
+{
+    while (*context && zmq_ctx_term(*context) != 0 && errno == EINTR)
+        ;
+    *context = NULL;
+}
+
 /* --- checks --- */
 
 static promp_err_t check_descriptors(uint32_t peers, promp_error_t *error)

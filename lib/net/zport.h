@@ -32,6 +32,11 @@ typedef struct {
     int beat;        /* ms between ZMTP heartbeats; 0: PROMP_TIME_ZMQ_BEAT */
 } promp_zport_config_t;
 
+/* A context of libzmq, in which threads (1..PROMP_LIMIT_BROKER_THREADS) encrypt and move bytes. MEMORY, DESCRIPTORS, SYSTEM. */
+promp_err_t promp_zport_context(int threads, void **context, promp_error_t *error);
+/* When all its sockets are closed; waits for what still leaves. NULL is fine. */
+void promp_zport_context_end(void **context);
+
 /* Sets all that such a socket needs before it is bound: CURVE, the domain and its enforcement, limits. promp_zport_new does it;
  * a self-test may do it with a socket of its own. SYSTEM, CURVE_MISSING: do not bind it. */
 promp_err_t promp_zport_prepare(void *socket, const promp_zport_config_t *config, promp_error_t *error);

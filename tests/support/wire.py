@@ -30,7 +30,7 @@ TYPES = {number: name for name, (number, _) in ROWS.items()}
 _FIXED = {"U8": "<B", "U16": "<H", "U32": "<I", "U64": "<Q"}
 
 
-def body(name, **values):
+def body(name, /, **values):
     out = b""
     for kind, field in ROWS[name][1]:
         value = values.pop(field, None)
@@ -70,7 +70,7 @@ def frame(type_, payload=b"", session=NONE, lane=0, fds=0, epoch=0, offset=0, si
     return HEADER.pack(size, number, lane, fds, reserved, epoch, reserved2, session, offset) + payload
 
 
-def message(name, session=NONE, epoch=0, **values):
+def message(name, /, session=NONE, epoch=0, **values):
     return frame(name, body(name, **values), session=session, epoch=epoch)
 
 

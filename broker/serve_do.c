@@ -1,0 +1,112 @@
+/* serve_do.c - what the core wants done. */
+#include "local.h"
+#include "serve_inside.h"
+
+promp_err_t promp_serve_core_new(promp_serve_t *s, int64_t now)
+{
+    const promp_broker_config_t config = {.seed = s->seed,
+                                          .identity = s->identity,
+                                          .build = promp_local_build(),
+                                          .gather = s->config.gather,
+                                          .key = promp_serve_keys_find,
+                                          .arg = s};
+
+    s->core = promp_broker_core_new(&config, now);
+    return s->core ? PROMP_OK : PROMP_ERR_MEMORY;
+}
+
+/* It did not get what it must have: it comes back, or does not read at all. */
+static void lose(promp_serve_t *s, const promp_broker_effect_t *e, promp_err_t why, int64_t now)
+{
+    promp_serve_peer_t *peer = promp_serve_peers_find(s, e->peer);
+
+    if (!peer || peer->kind == PROMP_SERVE_LEAVING)
+        return;
+    promp_serve_say_peer(s, PROMP_LOG_WARNING, why, peer, "it does not read");
+    promp_serve_peers_drop(s, peer, why, now);
+}
+
+static void on_send(promp_serve_t *s, const promp_broker_effect_t *e, int64_t now)
+{
+    promp_err_t code = promp_zport_send(s->port, e->peer, e->out, 0);
+
+    if (code == PROMP_ERR_QUEUE_FULL || code == PROMP_ERR_MEMORY)
+        lose(s, e, code, now);
+    if (code || e->out->frame.type != PROMP_TYPE_WELCOME)
+        return;
+    promp_serve_peer_t *peer = promp_serve_peers_find(s, e->peer);
+    if (!peer || peer->kind != PROMP_SERVE_GUEST)
+        return;
+    promp_serve_say_peer(s, PROMP_LOG_INFO, PROMP_OK, peer, "is here");
+    peer->up = true;
+    if (s->key.has_next)
+        promp_serve_peers_next_key(s, peer);
+}
+
+static void on_forward(promp_serve_t *s, const promp_broker_effect_t *e, int64_t now)
+{
+    promp_err_t code = promp_zport_forward(s->port, e->peer, e->frame, e->urgent, e->tag);
+
+    if (code && e->tag)
+        promp_broker_core_flushed(s->core, e->tag, e->frame->size);
+    else if (e->urgent && (code == PROMP_ERR_QUEUE_FULL || code == PROMP_ERR_MEMORY))
+        lose(s, e, code, now);
+}
+
+static void on_kick(promp_serve_t *s, const promp_broker_effect_t *e, int64_t now)
+{
+    promp_serve_peer_t *peer = promp_serve_peers_find(s, e->peer);
+
+    if (!peer)
+        return;
+    promp_serve_say_peer(s, e->error ? PROMP_LOG_WARNING : PROMP_LOG_INFO, e->error, peer,
+                         e->error ? "" : "has left");
+    promp_serve_peers_leave(s, peer, now);
+}
+
+/* A spoilt core is replaced by a new one, which hears all from the nodes when they are back: the port and its key stay. */
+static void begin_anew(promp_serve_t *s, promp_err_t why, int64_t now)
+{
+    promp_broker_core_t *old = s->core;
+
+    promp_serve_say(s, PROMP_LOG_ERROR, why, "the broker begins anew, all peers have to come back");
+    promp_serve_peers_drop_all(s, now);
+    s->error = promp_serve_core_new(s, now);
+    s->ended = s->error || s->draining;
+    if (s->error)
+        s->core = old;
+    else
+        promp_broker_core_destroy(&old);
+}
+
+void promp_serve_do(promp_serve_t *s, int64_t now)
+{
+    promp_broker_effect_t e;
+
+    while (promp_broker_core_next(s->core, &e))
+        switch (e.kind) {
+        case PROMP_BROKER_SEND:
+            on_send(s, &e, now);
+            break;
+        case PROMP_BROKER_FORWARD:
+            on_forward(s, &e, now);
+            break;
+        case PROMP_BROKER_KICK:
+            on_kick(s, &e, now);
+            break;
+        case PROMP_BROKER_END:
+            if (e.error)
+                begin_anew(s, e.error, now);
+            else
+                s->ended = true;
+            break;
+        }
+}
+
+void promp_serve_flushed(promp_serve_t *s)
+{
+    uint64_t tag, bytes;
+
+    while (promp_zport_flushed(s->port, &tag, &bytes))
+        promp_broker_core_flushed(s->core, tag, bytes);
+}

@@ -1,0 +1,141 @@
+/* serve_join.c - who comes with a token: shows one key, is answered, leaves. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "auth_admit.h"
+#include "serve_inside.h"
+
+#define LOCK_PACE 50 /* ms between looks at a store that somebody else changes */
+
+void promp_serve_join_forget(promp_serve_t *s, promp_serve_peer_t *peer)
+{
+    if (!peer->wish)
+        return;
+    promp_list_remove(&s->asking, &peer->member);
+    free(peer->wish);
+    peer->wish = NULL;
+}
+
+static void say(promp_serve_t *s, promp_serve_peer_t *peer, const promp_message_t *m, int64_t now)
+{
+    promp_out_t out;
+
+    if (!promp_message_out(m, NULL, 0, &out))
+        (void)promp_zport_send(s->port, peer->number, &out, 0);
+    promp_serve_peers_leave(s, peer, now);
+}
+
+/* why: for the log; the joiner hears told. */
+static void refuse(promp_serve_t *s, promp_serve_peer_t *peer, promp_err_t told, promp_err_t why,
+                   const char *what, int64_t now)
+{
+    const promp_message_t m = {.type = PROMP_TYPE_REFUSED,
+                               .refused = {.error = told, .text = promp_slice_str(promp_error_text(told))}};
+
+    promp_serve_say_peer(s, PROMP_LOG_WARNING, why, peer, what);
+    say(s, peer, &m, now);
+}
+
+/* What it was let in as; the store that is in use knows it already. */
+static void welcome(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now)
+{
+    const promp_auth_entry_t *entry = &peer->wish->entry;
+    const promp_message_t m = {.type = PROMP_TYPE_JOINED,
+                               .joined = {.role = entry->role == PROMP_AUTH_MANAGER    ? PROMP_BROKER_MANAGER
+                                                  : entry->role == PROMP_AUTH_NODE     ? PROMP_BROKER_NODE
+                                                  : entry->role == PROMP_AUTH_OBSERVER ? PROMP_BROKER_OBSERVER
+                                                                                       : PROMP_BROKER_ADMIN,
+                                          .broker = s->identity,
+                                          .name = promp_slice_str(entry->name)}};
+
+    promp_serve_say(s, PROMP_LOG_INFO, PROMP_OK, "'%s' joined as %s", entry->name,
+                    promp_auth_role_text(entry->role));
+    say(s, peer, &m, now);
+}
+
+static promp_err_t read_wish(promp_serve_t *s, promp_serve_peer_t *peer, const promp_frame_t *frame)
+{
+    promp_message_t m;
+    promp_err_t code;
+
+    if (peer->wish || frame->fds || frame->type != PROMP_TYPE_JOIN)
+        return PROMP_ERR_MESSAGE_SENDER;
+    code = promp_message_decode(frame->type, frame->body, PROMP_WHO_JOINER, PROMP_WHO_BROKER, PROMP_AT_NEW,
+                                PROMP_VERSION_HIGH, &m);
+    if (code)
+        return code;
+    if (m.join.version_low > m.join.version_high || m.join.key.size != PROMP_AUTH_KEY_SIZE)
+        return PROMP_ERR_MESSAGE_FIELD;
+    if (m.join.version_low > PROMP_VERSION_HIGH || m.join.version_high < PROMP_VERSION_LOW)
+        return PROMP_ERR_VERSION;
+    peer->wish = calloc(1, sizeof *peer->wish);
+    if (!peer->wish)
+        return PROMP_ERR_MEMORY;
+    memcpy(peer->wish->key, m.join.key.data, PROMP_AUTH_KEY_SIZE);
+    memcpy(peer->wish->name, m.join.name.data, m.join.name.size);
+    peer->wish->name_size = m.join.name.size;
+    promp_list_append(&s->asking, &peer->member);
+    return PROMP_OK;
+}
+
+void promp_serve_join_frame(promp_serve_t *s, promp_serve_peer_t *peer, const promp_frame_t *frame,
+                            int64_t now)
+{
+    promp_err_t code = read_wish(s, peer, frame);
+
+    if (code == PROMP_ERR_VERSION) {
+        refuse(s, peer, code, code, "", now);
+    } else if (code) {
+        promp_serve_say_peer(s, PROMP_LOG_WARNING, code, peer, "with a token");
+        promp_serve_peers_drop(s, peer, code, now);
+    } else if (s->draining) {
+        refuse(s, peer, PROMP_ERR_BROKER_AWAY, PROMP_ERR_BROKER_AWAY, "", now);
+    }
+}
+
+/* BUSY: later. Who is let in gets its answer when the store is loaded anew. */
+static promp_err_t admit(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now)
+{
+    promp_error_t error = {0};
+    promp_serve_wish_t *wish = peer->wish;
+    promp_err_t code =
+        promp_auth_admit(s->folder, peer->key, wish->key, promp_slice(wish->name, wish->name_size),
+                         (int64_t)time(NULL), 0, &wish->entry, &error);
+
+    if (code && (code != PROMP_ERR_STORE_BUSY || now >= peer->due))
+        refuse(s, peer, PROMP_ERR_TOKEN_REFUSED, code, error.text, now);
+    return code;
+}
+
+int64_t promp_serve_join_tick(promp_serve_t *s, int64_t now)
+{
+    promp_list_t admitted;
+    promp_node_t *n;
+    bool busy = false;
+    int tried = 0;
+
+    if (!s->asking.count)
+        return PROMP_NEVER;
+    if (now < s->joins_at)
+        return s->joins_at;
+    promp_list_init(&admitted);
+    while (!busy && tried++ < PROMP_LIMIT_BROKER_JOINS && (n = promp_list_first(&s->asking))) {
+        promp_serve_peer_t *peer = PROMP_CONTAINER(n, promp_serve_peer_t, member);
+        promp_err_t code = admit(s, peer, now);
+
+        busy = code == PROMP_ERR_STORE_BUSY;
+        if (!code) {
+            promp_list_remove(&s->asking, n);
+            promp_list_append(&admitted, n);
+        }
+    }
+    s->joins_at = busy ? now + LOCK_PACE : now;
+    if (admitted.count)
+        promp_serve_keys_reload(s, now);
+    while ((n = promp_list_first(&admitted))) {
+        promp_list_remove(&admitted, n);
+        promp_list_append(&s->asking, n);
+        welcome(s, PROMP_CONTAINER(n, promp_serve_peer_t, member), now);
+    }
+    return s->asking.count ? s->joins_at : PROMP_NEVER;
+}

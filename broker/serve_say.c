@@ -1,0 +1,99 @@
+/* serve_say.c - what the broker tells its operator. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "serve_inside.h"
+#include "z85.h"
+
+#define PROGRAM "promp-broker"
+
+static void write_line(promp_serve_t *s, promp_log_level_t level, promp_err_t code, const char *text)
+{
+    const promp_log_t log = {2, (promp_log_level_t)atomic_load(&s->level), PROGRAM};
+
+    promp_log(&log, level, code, "%s", text);
+}
+
+void promp_serve_say(promp_serve_t *s, promp_log_level_t level, promp_err_t code, const char *format, ...)
+{
+    char text[900];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    write_line(s, level, code, text);
+}
+
+/* True: a line may be written; what was left out is told first. */
+static bool may(promp_serve_t *s, promp_lines_t *lines, promp_log_level_t level)
+{
+    uint64_t left_out;
+
+    if ((int)level > atomic_load(&s->level) || !promp_lines_take(lines, promp_clock_ms(), &left_out))
+        return false;
+    if (left_out)
+        promp_serve_say(s, PROMP_LOG_WARNING, PROMP_OK, "%llu lines like the next one were left out",
+                        (unsigned long long)left_out);
+    return true;
+}
+
+void promp_serve_say_peer(promp_serve_t *s, promp_log_level_t level, promp_err_t code,
+                          const promp_serve_peer_t *peer, const char *what)
+{
+    const promp_auth_entry_t *entry = promp_auth_store_find(s->store, peer->key);
+    char key[PROMP_Z85_KEY + 1];
+
+    if (may(s, &s->lines, level))
+        promp_serve_say(s, level, code, "'%s' (%s) at %s: %s%s%s", entry ? entry->name : "",
+                        promp_z85_encode(peer->key, key), peer->address, code ? promp_error_text(code) : "",
+                        code && *what ? ": " : "", what);
+}
+
+const char *promp_serve_address(const char *address)
+{
+    static const char mapped[] = "::ffff:";
+
+    return strncmp(address, mapped, sizeof mapped - 1) == 0 ? address + sizeof mapped - 1 : address;
+}
+
+void promp_serve_told(void *arg, const promp_auth_decision_t *decision, const char *address)
+{
+    promp_serve_t *s = arg;
+    const promp_log_level_t level = decision->reason ? PROMP_LOG_WARNING : PROMP_LOG_DEBUG;
+
+    if (!atomic_load(&s->testing) && may(s, &s->refused, level))
+        promp_serve_say(s, level, decision->reason, "'%s' (%s) at %s: %s", decision->name, decision->key,
+                        promp_serve_address(address),
+                        decision->reason ? promp_error_text(decision->reason) : "let in");
+}
+
+void promp_serve_say_figures(promp_serve_t *s)
+{
+    const promp_log_t log = {2, PROMP_LOG_INFO, PROGRAM};
+    promp_broker_counters_t c;
+    promp_zport_counters_t p;
+
+#define N(x) (unsigned long long)(x)
+    promp_broker_core_count(s->core, &c);
+    promp_zport_count(s->port, &p);
+    promp_log(
+        &log, PROMP_LOG_INFO, PROMP_OK,
+        "peers %llu (managers %llu, nodes %llu, others %llu, not yet greeted %llu); turned away: by key "
+        "%llu, not ours %llu, cut %llu, over the limit %llu, no descriptors %llu",
+        N(p.peers), N(c.managers), N(c.nodes), N(c.others), N(c.handshakes), N(p.handshake_denied),
+        N(p.handshake_broken), N(p.handshake_cut), N(p.refused), N(p.accept_failed));
+    promp_log(
+        &log, PROMP_LOG_INFO, PROMP_OK,
+        "sessions %llu (waiting %llu, asked %llu, running %llu, ended %llu, unrooted %llu); places %llu, "
+        "used %llu; starts %llu, refused %llu; orphans %llu",
+        N(c.sessions), N(c.waiting), N(c.asked), N(c.running), N(c.ended), N(c.unrooted), N(c.places),
+        N(c.places_used), N(c.starts), N(c.starts_refused), N(c.orphans));
+    promp_log(
+        &log, PROMP_LOG_INFO, PROMP_OK,
+        "relayed %llu frames, %llu bytes; waiting %llu bytes of data, %llu of starts; answers: congested "
+        "%llu, no route %llu; kicked for what they sent %llu, for silence %llu, because of their key %llu",
+        N(c.relayed_frames), N(c.relayed_bytes), N(c.data_waiting), N(c.starts_waiting), N(c.congested),
+        N(c.no_route), N(c.kicked[0]), N(c.kicked[1]), N(c.kicked[2]));
+#undef N
+}
