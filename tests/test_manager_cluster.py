@@ -73,7 +73,7 @@ def test_output(there):
     m.check("set", options=1)
     m.check("output", "show")
     w = m.start()
-    m.call(w, "print", "hello from far away")
+    m.call(w, "print", 1, "hello from far away")
     proc.wait_until(lambda: (m.process(), m.events)[1], 10, "output")
     assert b"hello from far away" in b"".join(t for _, t in m.output())
 
