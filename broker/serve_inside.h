@@ -121,7 +121,7 @@ promp_serve_peer_t *promp_serve_peers_find(const promp_serve_t *s, promp_zpeer_t
 void promp_serve_peers_leave(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now);
 /* Ends its connection at once and forgets it; the core is told where it knows the peer. */
 void promp_serve_peers_drop(promp_serve_t *s, promp_serve_peer_t *peer, promp_err_t why, int64_t now);
-/* All of them: the port is about to be closed, or the core to begin anew. */
+/* All of them: the port is about to be closed. */
 void promp_serve_peers_drop_all(promp_serve_t *s, int64_t now);
 /* Kicks who had its moment; returns when it wants to be called next. */
 int64_t promp_serve_peers_tick(promp_serve_t *s, int64_t now);
