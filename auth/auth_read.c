@@ -31,7 +31,7 @@ promp_err_t promp_auth_read_line(int fd, promp_auth_read_wait_f *wait, void *arg
 static promp_err_t not_opened(const char *source, promp_error_t *error)
 {
     int system = errno;
-    promp_err_t code = system == ENOENT ? PROMP_ERR_KEY_MISSING : promp_error_from_errno(system);
+    promp_err_t code = system == ENOENT ? PROMP_ERR_NOT_FOUND : promp_error_from_errno(system);
     return promp_error_set(error, code, system, "%s", source);
 }
 

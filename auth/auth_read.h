@@ -9,7 +9,7 @@
 
 /* Reads the first line of source, without its end, into guarded memory: free it with promp_auth_read_free(). source: `-`:
  * standard input; `fd:N`: a descriptor; else the path of a file of mode 0600, or of a pipe. It has at most `most` + 1 bytes: who
- * gets more than `most` knows that it is too long. KEY_MISSING: there is no such file; KEY_READABLE: others can read the
+ * gets more than `most` knows that it is too long. NOT_FOUND: there is no such file; KEY_READABLE: others can read the
  * file; ARGUMENT: `fd:` without a number; MEMORY, DESCRIPTORS, SYSTEM. */
 promp_err_t promp_auth_read(const char *source, size_t most, promp_slice_t *secret, promp_error_t *error);
 

@@ -53,19 +53,27 @@ void relay_kill(pid_t child)
     waitpid(child, NULL, 0);
 }
 
-static void run_router(int to)
+static void *listen_router(void *context, int to)
 {
     int yes = 1;
     char endpoint[64];
-    size_t size = sizeof endpoint, known = 0;
-    uint8_t id[2][8], from[8];
-    void *router = zmq_socket(zmq_ctx_new(), ZMQ_ROUTER);
+    size_t size = sizeof endpoint;
+    void *router = zmq_socket(context, ZMQ_ROUTER);
 
     zmq_setsockopt(router, ZMQ_CURVE_SERVER, &yes, sizeof yes);
     zmq_setsockopt(router, ZMQ_CURVE_SECRETKEY, server.secret_key, 32);
     check(zmq_bind(router, "tcp://127.0.0.1:*") == 0, "bind");
     zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, endpoint, &size);
     check(write(to, endpoint, size) > 0, "pipe");
+    return router;
+}
+
+static void run_router(int to)
+{
+    size_t known = 0;
+    uint8_t id[2][8], from[8];
+    void *router = listen_router(zmq_ctx_new(), to);
+
     for (;;) {
         zmq_msg_t body;
         zmq_msg_init(&body);
@@ -93,11 +101,37 @@ static void *dial(void **context, const char *endpoint)
     return dealer;
 }
 
-static char near_endpoint[64];
+static char near_endpoint[64], far_endpoint[64]; /* of the relay next to this process, and to the far end */
+
+static void run_second(int to)
+{
+    uint8_t id[8];
+    void *context, *dealer = dial(&context, near_endpoint), *router = listen_router(context, to);
+    zmq_pollitem_t items[] = {{dealer, 0, ZMQ_POLLIN, 0}, {router, 0, ZMQ_POLLIN, 0}};
+    bool known = false;
+
+    for (;;) {
+        zmq_msg_t body;
+        zmq_msg_init(&body);
+        check(!known || zmq_poll(items, 2, -1) > 0, "poll");
+        if (!known) { /* the far end says a word before anything comes */
+            check(zmq_recv(router, id, sizeof id, 0) == 5 && zmq_msg_recv(&body, router, 0) >= 0, "recv");
+            known = true;
+        } else if (items[0].revents) {
+            check(zmq_msg_recv(&body, dealer, 0) >= 0 && zmq_send(router, id, 5, ZMQ_SNDMORE) == 5 &&
+                      zmq_msg_send(&body, router, 0) >= 0,
+                  "outwards");
+        } else {
+            check(zmq_recv(router, id, sizeof id, 0) == 5 && zmq_msg_recv(&body, router, 0) >= 0 &&
+                      zmq_msg_send(&body, dealer, 0) >= 0,
+                  "inwards");
+        }
+    }
+}
 
 static void run_far(int to)
 {
-    void *context, *dealer = dial(&context, near_endpoint);
+    void *context, *dealer = dial(&context, far_endpoint);
 
     check(write(to, "", 1) == 1, "pipe");
     for (;;) {
@@ -107,13 +141,15 @@ static void run_far(int to)
     }
 }
 
-void relay_start(relay_t *relay)
+void relay_start(relay_t *relay, int relays)
 {
     char word[64];
 
     relay_make_keys(&server);
     relay_make_keys(&client);
     relay->relay = relay_fork(run_router, near_endpoint);
+    memcpy(far_endpoint, near_endpoint, sizeof far_endpoint);
+    relay->second = relays == 2 ? relay_fork(run_second, far_endpoint) : 0;
     relay->far = relay_fork(run_far, word);
 }
 
@@ -126,6 +162,8 @@ void relay_stop(relay_t *relay)
 {
     zmq_close(relay->socket);
     relay_kill(relay->far);
+    if (relay->second)
+        relay_kill(relay->second);
     relay_kill(relay->relay);
 }
 

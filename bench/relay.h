@@ -1,5 +1,6 @@
-/* relay.h - the floor of a relay between machines: three processes and bare ZeroMQ with CURVE, as simple as it can be. This one is a
- * DEALER, a ROUTER passes on what it gets to the other of its two peers, the far DEALER answers. */
+/* relay.h - the floor of relays between machines: processes and bare ZeroMQ with CURVE, as simple as it can be. This one is a
+ * DEALER, a ROUTER passes on what it gets to the other of its two peers, the far DEALER answers. A second relay stands between
+ * ROUTER and far end: a DEALER of the first and a ROUTER for the far end, as a node between broker and worker. */
 #ifndef PROMP_BENCH_RELAY_H
 #define PROMP_BENCH_RELAY_H
 
@@ -14,7 +15,7 @@ typedef struct {
 
 typedef struct {
     void *context, *socket;
-    pid_t relay, far;
+    pid_t relay, second, far; /* second: 0 with one relay */
 } relay_t;
 
 void relay_make_keys(relay_keys_t *keys);
@@ -24,8 +25,8 @@ void relay_make_keys(relay_keys_t *keys);
 pid_t relay_fork(void (*run)(int to), char endpoint[64]);
 void relay_kill(pid_t child);
 
-void relay_start(relay_t *relay);   /* forks both */
-void relay_connect(relay_t *relay); /* once all have been forked: this process gets threads */
+void relay_start(relay_t *relay, int relays); /* forks all; relays: 1 or 2 */
+void relay_connect(relay_t *relay);           /* once all have been forked: this process gets threads */
 void relay_stop(relay_t *relay);
 /* One message there, and one back; size bytes. */
 void relay_send(relay_t *relay, const uint8_t *bytes, size_t size);

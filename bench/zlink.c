@@ -231,7 +231,7 @@ int main(int argc, char **argv)
     char word[64];
     relay_make_keys(&server);
     relay_make_keys(&client);
-    relay_start(&sides.bare);
+    relay_start(&sides.bare, 1);
     pid_t port = relay_fork(run_port, endpoint), echo = relay_fork(run_echo, word);
     relay_connect(&sides.bare);
     sides.link = dial();

@@ -178,8 +178,11 @@ promp_manager_t *promp_manager_new(const promp_manager_config_t *config, promp_e
     manager->no_start = config && config->no_start;
     const char *path = getenv("PROMP_PATH");
     manager->relayed = path && strcmp(path, "relay") == 0;
-    if (!make(manager, config))
+    if (!make(manager, config)) {
+        manager->error =
+            (promp_error_t){0}; /* of what was tried in vain: no folder to have joined from, say */
         return manager;
+    }
     if (error)
         *error = manager->error;
     if (manager->hub && !manager->parent)

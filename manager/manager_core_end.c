@@ -21,12 +21,21 @@ static void leave_alive(promp_manager_core_t *core, worker_t *w)
     promp_list_remove(&core->sides, &w->siding);
 }
 
+/* Of what is unsent in its memory nobody knows; of all else its exit says whether it is here. */
+static void count_loss(worker_t *w)
+{
+    uint64_t here = promp_session_taken(w->session, PROMP_LANE_OUTPUT);
+    uint64_t said = promp_session_heard(w->session, PROMP_LANE_OUTPUT);
+    if (w->output_seen > said)
+        said = w->output_seen;
+    w->exit.lost_output = said > here ? said - here : 0;
+    w->exit.unsure = !w->sure;
+}
+
 /* Everything that will ever come is here: the worker's end. */
 static void finish(promp_manager_core_t *core, worker_t *w)
 {
-    uint64_t output = promp_session_taken(w->session, PROMP_LANE_OUTPUT);
-    if (w->ends_known && w->ends[PROMP_LANE_OUTPUT] > output)
-        w->exit.lost_output = w->ends[PROMP_LANE_OUTPUT] - output;
+    count_loss(w);
     w->exit.text = w->exit_text ? w->exit_text : promp_error_text(w->exit.cause);
     promp_manager_core_exit_keep_tail(w);
     if (!w->abandoned) {
@@ -92,12 +101,16 @@ promp_err_t promp_manager_core_end_gone(promp_manager_core_t *core, worker_t *w,
     }
     promp_manager_core_exit_keep(w, gone);
     leave_alive(core, w);
-    w->ends_known = gone->lanes != 0;
+    bool aside = gone->lanes == 2; /* there was a direct way, of which the node knows nothing */
+    w->ends_known = gone->lanes == 1 || (aside && w->way == PROMP_WAY_UNUSED);
+    w->sure = (w->ends_known || (aside && w->way == PROMP_WAY_READ_OUT)) &&
+              promp_session_state(w->session) != PROMP_SESSION_OVER;
+    w->output_seen = gone->seen_output > gone->end_output ? gone->seen_output : gone->end_output;
     w->ends[PROMP_LANE_CONTROL] = gone->end_control;
     w->ends[PROMP_LANE_MESSAGES] = gone->end_messages;
     w->ends[PROMP_LANE_OUTPUT] = gone->end_output;
     w->ends[PROMP_LANE_BULK] = gone->end_bulk;
-    w->dry = !w->ends_known || promp_session_state(w->session) == PROMP_SESSION_OVER;
+    w->dry = gone->lanes != 1 || promp_session_state(w->session) == PROMP_SESSION_OVER;
     w->give_up_at = now + PROMP_TIME_LINGER;
     promp_manager_core_touch(core, w);
     promp_manager_core_take(core, w, now);
@@ -120,6 +133,7 @@ void promp_manager_core_end_broken(promp_manager_core_t *core, worker_t *w, prom
         discard(w);
         promp_session_over(w->session, error);
         w->dry = true;
+        w->sure = false;
         promp_manager_core_end_check(core, w);
         return;
     }

@@ -24,17 +24,21 @@ bool promp_manager_core_side_wanted(promp_manager_core_t *core, promp_id_t *sess
     worker_t *w = WORKER_OF(node, siding);
     promp_list_remove(&core->sides, node);
     *session = w->key;
+    w->way = PROMP_WAY_CUT; /* until our end stands */
     return true;
 }
 
-void promp_manager_core_side(void *self, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+void promp_manager_core_side(void *self, const promp_id_t *session, promp_way_t way, uint64_t room,
+                             int64_t now)
 {
     promp_manager_core_t *core = self;
     worker_t *w = promp_map_get(core->sessions, session);
     core->now = now;
     if (!w || !w->session)
         return;
+    const bool up = way == PROMP_WAY_OPEN;
     bool other = w->side != up, more = room > w->side_room;
+    w->way = way;
     w->side = up || PROMP_MUTANT(13);
     w->side_room = room;
     if (other && !up) { /* what was on that way is found missing and comes again */

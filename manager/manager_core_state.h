@@ -132,7 +132,9 @@ typedef struct worker {
     bool dry;        /* nothing more can come */
     bool ends_known; /* ends[] say what it had sent */
     uint64_t ends[PROMP_LANES];
-    uint64_t heard; /* bytes received while DRAINING, to see progress */
+    uint64_t output_seen; /* so much of its output lane its node has seen */
+    bool sure;            /* besides what is missing up to there nothing can be */
+    uint64_t heard;       /* bytes received while DRAINING, to see progress */
     promp_worker_exit_t exit;
     char *exit_text;    /* why it ended */
     char *unknown_text; /* likewise, for the task it ran */
@@ -153,6 +155,7 @@ typedef struct worker {
     bool starves;
     bool side;            /* its frames go straight to it */
     uint64_t side_room;   /* of that way */
+    promp_way_t way;      /* what was told of it last */
     unsigned sides;       /* so many were asked for */
     promp_node_t showing; /* of core->ready: its first event may be shown */
     promp_node_t blocked; /* of core->blocked: records wait in the session for room in an inbox */
@@ -233,7 +236,7 @@ worker_t *promp_manager_core_next_live(const promp_manager_core_t *core, const w
 
 /* manager_core_side.c */
 void promp_manager_core_side_ask(promp_manager_core_t *core, worker_t *w); /* its session is open */
-void promp_manager_core_side(void *core, const promp_id_t *session, bool up, uint64_t room,
+void promp_manager_core_side(void *core, const promp_id_t *session, promp_way_t way, uint64_t room,
                              int64_t now); /* port.h */
 
 /* manager_core_start.c */

@@ -74,10 +74,10 @@ static void make_sides(promp_manager_t *manager)
 
 /* --- the port --- */
 
-static void port_side(void *self, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+static void port_side(void *self, const promp_id_t *session, promp_way_t way, uint64_t room, int64_t now)
 {
     promp_manager_t *manager = self;
-    promp_manager_core_ops.side(manager->core, session, up, room, now);
+    promp_manager_core_ops.side(manager->core, session, way, room, now);
     promp_manager_signal(manager);
 }
 

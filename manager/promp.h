@@ -257,6 +257,9 @@ typedef struct {
     const uint8_t *tail; /* last output that had not been delivered, at most 64 KiB */
     size_t tail_size;
     uint64_t lost_output; /* bytes of output known to be lost */
+    bool
+        unsure; /* output and messages may be missing beyond that, nobody knows: a way to it broke, or its node was lost or
+                    replaced, with what was under way */
 } promp_worker_exit_t;
 /* How a worker ended. False: unknown id, it lives, or what it sent last has not all come. The latest 1,024
  * are kept; what *end points to is borrowed until the next promp_manager_start. */

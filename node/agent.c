@@ -123,7 +123,10 @@ static void on_event(promp_agent_t *a, const struct epoll_event *event, int64_t 
         break;
     case PROMP_AGENT_ON_SIGNAL:
         while (read(a->signals, &info, sizeof info) == sizeof info)
-            promp_agent_core_stop(a->core, now);
+            if (info.ssi_signo == SIGUSR1)
+                promp_agent_core_drain(a->core, now);
+            else
+                promp_agent_core_stop(a->core, now);
         break;
     case PROMP_AGENT_ON_TIMER:
         (void)!read(a->timer, &times, sizeof times);
@@ -136,6 +139,9 @@ static void on_event(promp_agent_t *a, const struct epoll_event *event, int64_t 
         if (has_ended(a, number))
             promp_agent_core_owner_died(a->core, number, now);
         break;
+    case PROMP_AGENT_ON_BROKER:
+        promp_agent_dial_read(a, now);
+        break;
     }
     promp_agent_do(a, now);
 }
@@ -143,7 +149,7 @@ static void on_event(promp_agent_t *a, const struct epoll_event *event, int64_t 
 /* Accepts while the core serves. */
 static void look_at_door(promp_agent_t *a)
 {
-    bool serving = promp_agent_core_serving(a->core);
+    bool serving = a->listening >= 0 && promp_agent_core_serving(a->core);
 
     if (serving && !a->accepting)
         a->accepting = promp_agent_watch(a, a->listening, PROMP_AGENT_ON_LISTEN, 0, true, false);
@@ -166,20 +172,24 @@ static void loop(promp_agent_t *a)
     struct epoll_event events[EVENTS];
 
     while (!a->ended) {
-        int64_t now = promp_clock_ms(), next;
+        int64_t now = promp_clock_ms(), next, due;
         int count;
 
-        do
+        do {
+            due = promp_agent_dial_tick(a, now);
             next = promp_agent_core_tick(a->core, now);
-        while (promp_agent_do(a, now));
+        } while (promp_agent_do(a, now));
+        next = promp_min64(next, due);
         look_at_door(a);
         if (a->ended)
             break;
         set_alarm(a, next);
-        count = epoll_wait(a->epoll, events, EVENTS, next <= now ? 0 : -1);
+        count = epoll_wait(a->epoll, events, EVENTS, next <= now || promp_agent_dial_ready(a) ? 0 : -1);
         now = promp_clock_ms();
         for (int i = 0; i < count && !a->ended; i++)
             on_event(a, &events[i], now);
+        if (promp_agent_dial_ready(a) && !a->ended)
+            promp_agent_dial_read(a, now);
     }
 }
 
@@ -206,7 +216,11 @@ static void last_words(promp_agent_t *a)
 
 static promp_err_t begin(promp_agent_t *a, promp_error_t *error)
 {
-    promp_agent_config_t config = {.uid = getuid(), .idle = a->config.idle, .build = promp_local_build()};
+    promp_agent_config_t config = {.uid = getuid(),
+                                   .idle = a->config.idle,
+                                   .build = promp_local_build(),
+                                   .cluster = a->config.folder != NULL,
+                                   .offer = a->config.offer};
     promp_id_t random;
     sigset_t set;
 
@@ -215,18 +229,24 @@ static promp_err_t begin(promp_agent_t *a, promp_error_t *error)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
     sigprocmask(SIG_BLOCK, &set, NULL);
     a->keeper_pid = getppid();
     a->keeper = promp_link_new(PROMP_AGENT_FD_KEEPER);
-    a->listening = PROMP_AGENT_FD_LISTEN;
+    a->listening = config.cluster ? -1 : PROMP_AGENT_FD_LISTEN;
     a->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     a->epoll = epoll_create1(EPOLL_CLOEXEC);
     a->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     a->alarm = PROMP_NEVER;
     if (!a->keeper || a->signals < 0 || a->epoll < 0 || a->timer < 0 ||
-        fcntl(a->listening, F_SETFD, FD_CLOEXEC) < 0 || fcntl(a->listening, F_SETFL, O_NONBLOCK) < 0)
+        (!config.cluster &&
+         (fcntl(a->listening, F_SETFD, FD_CLOEXEC) < 0 || fcntl(a->listening, F_SETFL, O_NONBLOCK) < 0)))
         return promp_error_set(error, promp_error_from_errno(errno), errno, "starting the agent");
+    if (config.cluster && promp_agent_dial_open(a, error)) {
+        promp_agent_dial_report(a, error, true);
+        return error->code;
+    }
     if (!promp_agent_watch(a, PROMP_AGENT_FD_KEEPER, PROMP_AGENT_ON_KEEPER, 0, true, false) ||
         !promp_agent_watch(a, a->signals, PROMP_AGENT_ON_SIGNAL, 0, true, false) ||
         !promp_agent_watch(a, a->timer, PROMP_AGENT_ON_TIMER, 0, true, false) || promp_id_make(&random))
@@ -234,6 +254,24 @@ static promp_err_t begin(promp_agent_t *a, promp_error_t *error)
     config.seed = promp_get64(random.b);
     a->core = promp_agent_core_new(&config, promp_clock_ms());
     return a->core ? PROMP_OK : promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
+}
+
+/* Why it has ended; where that is the broker's doing, another agent would fare no better. */
+static promp_err_t finished(promp_agent_t *a, promp_error_t *error)
+{
+    bool brokers =
+        a->config.folder && (a->error == PROMP_ERR_VERSION || a->error == PROMP_ERR_CURVE_MISSING ||
+                             (a->error >= PROMP_ERR_BROKER_NAME && a->error <= PROMP_ERR_NODE_TWICE));
+
+    if (!a->error)
+        return PROMP_OK;
+    if (a->error == a->dial.why.code)
+        *error = a->dial.why;
+    else
+        promp_error_set(error, a->error, 0, "%s", brokers ? a->dial.joined.address : "the agent");
+    if (brokers)
+        promp_agent_dial_report(a, error, true);
+    return a->error;
 }
 
 promp_err_t promp_agent_run(const promp_agent_run_t *config, promp_error_t *error)
@@ -244,15 +282,19 @@ promp_err_t promp_agent_run(const promp_agent_run_t *config, promp_error_t *erro
                        .signals = -1,
                        .timer = -1,
                        .spare = -1,
-                       .given = -1};
+                       .given = -1,
+                       .dial = {.folder = -1, .number = PROMP_AGENT_NONE}};
     int *fds[] = {&a.epoll, &a.listening, &a.signals, &a.timer, &a.spare};
     promp_err_t code = begin(&a, error);
 
     if (!code) {
         loop(&a);
         last_words(&a);
-        code = a.error ? promp_error_set(error, a.error, 0, "the agent") : PROMP_OK;
+        code = finished(&a, error);
     }
+    if (a.keeper)
+        promp_link_flush(a.keeper);
+    promp_agent_dial_free(&a);
     promp_agent_links_free(&a);
     for (size_t i = 0; i < a.owners; i++)
         if (a.owner[i] >= 0)

@@ -1,8 +1,6 @@
 /* The link to the broker: dialled, greeted, heard, lost, dialled again. */
 #include "agent_broker.h"
 
-#include "mutant.h"
-
 #define PAUSE_FIRST 100  /* ms before the second try; doubled up to a tenth of the smallest lease */
 #define PAUSE_LEAST 50   /* ms, the longest pause at least, however small a lease is */
 #define PATIENCE    1000 /* ms for WELCOME at least: a handshake takes several round trips */
@@ -269,6 +267,16 @@ static int64_t silent_at(const promp_agent_broker_t *broker)
     return promp_max64(broker->link->heard, broker->lease_since) + patience;
 }
 
+/* It expects us as often as the lease demands that it was told of last. */
+static int64_t beat_at(const promp_agent_broker_t *broker)
+{
+    int64_t lease = lease_of(broker);
+
+    if (broker->told)
+        lease = promp_min64(lease, broker->told);
+    return broker->link->sent + lease / 5;
+}
+
 /* What it must know to beat often enough is told at once. */
 static void beat(promp_agent_core_t *core, int64_t now)
 {
@@ -278,12 +286,12 @@ static void beat(promp_agent_core_t *core, int64_t now)
 
     if (!promp_agent_broker_up(core))
         return;
-    if (smaller || now - broker->link->sent >= lease_of(broker) / 5) {
+    if (smaller || now >= beat_at(broker)) {
         promp_agent_broker_say(core, &m, NULL);
         broker->link->sent = now;
         broker->told = broker->lease;
     }
-    promp_agent_core_due(core, broker->link->sent + lease_of(broker) / 5);
+    promp_agent_core_due(core, beat_at(broker));
 }
 
 void promp_agent_broker_tick(promp_agent_core_t *core, int64_t now)
@@ -296,7 +304,7 @@ void promp_agent_broker_tick(promp_agent_core_t *core, int64_t now)
     broker->lease = smallest_lease(core);
     if (lease_of(broker) < before)
         broker->lease_since = now;
-    if (broker->link && now >= silent_at(broker) && !PROMP_MUTANT(31))
+    if (broker->link && now >= silent_at(broker))
         promp_agent_broker_lost(core, PROMP_ERR_SILENT, now);
     else if (broker->link && now >= broker->away_at)
         promp_agent_broker_lost(core, PROMP_ERR_CLOSED, now);

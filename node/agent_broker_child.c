@@ -2,6 +2,8 @@
  * what it is still to be told. */
 #include "agent_broker.h"
 
+#include "mutant.h"
+
 static void pass(promp_agent_core_t *core, const promp_agent_session_t *s, const promp_frame_t *frame,
                  bool urgent, int64_t now)
 {
@@ -203,7 +205,7 @@ void promp_agent_broker_children_up(promp_agent_core_t *core)
     for (uint32_t i = 0; i < core->slots.size; i++) {
         const promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
 
-        if (is_row(s) && s->start.size)
+        if (is_row(s) && s->start.size && !PROMP_MUTANT(34))
             ask(core, s);
         else if (is_row(s) && s->cause)
             simple(core, PROMP_TYPE_KILL, s);
@@ -218,7 +220,7 @@ void promp_agent_broker_children_down(promp_agent_core_t *core, int64_t now)
     for (uint32_t i = 0; i < core->slots.size; i++) {
         promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
 
-        if (!is_row(s) || s->start.size || !s->manager || s->manager->state != PROMP_AGENT_LINK_UP)
+        if (PROMP_MUTANT(32) || !is_row(s) || s->start.size || !s->manager || s->manager->state != PROMP_AGENT_LINK_UP)
             continue;
         promp_agent_effects_message(&core->effects, PROMP_AGENT_SEND, s->manager->number, &m, &s->id, 0,
                                     true);

@@ -22,7 +22,7 @@ void promp_agent_broker_held(promp_agent_core_t *core)
         uint8_t state = s ? held_state(s) : 0;
         promp_message_t m = {.type = PROMP_TYPE_HELD};
 
-        if (!state || PROMP_MUTANT(32))
+        if (!state || PROMP_MUTANT(31))
             continue;
         m.held = (promp_msg_held_t){.owner = s->key,
                                     .parent = s->parent_id,
@@ -63,7 +63,7 @@ void promp_agent_broker_over(promp_agent_core_t *core, promp_agent_session_t *s)
 {
     promp_message_t m = {.type = PROMP_TYPE_OVER};
 
-    if (!promp_id_is_none(&s->key) && !s->over)
+    if (!promp_id_is_none(&s->key) && !s->over && !PROMP_MUTANT(33))
         promp_agent_broker_say(core, &m, &s->id);
     s->over = true;
 }

@@ -78,6 +78,7 @@ void promp_agent_core_refuse(promp_agent_core_t *core, promp_agent_link_t *link,
     promp_agent_table_link_close(core, link);
     if (!s)
         return;
+    s->ends = false; /* it may have said more */
     promp_agent_life_slay(core, s, PROMP_ERR_WORKER_PROTOCOL);
     promp_agent_life_ended(core, s, now);
 }
@@ -271,6 +272,8 @@ void promp_agent_core_closed(promp_agent_core_t *core, uint32_t number, promp_er
         return;
     }
     promp_agent_table_link_close(core, link);
+    if (s && why != PROMP_ERR_CLOSED)
+        s->ends = false; /* not all that it said was read */
     if (s && (lost || (why != PROMP_ERR_CLOSED && why != PROMP_ERR_FRAME_TRUNCATED)))
         promp_agent_life_unlinked(core, s, why, now);
     else if (s)

@@ -185,7 +185,7 @@ static void worker_starts_workers(void **state)
 
 static void ends_of_lanes(void **state)
 {
-    /* GONE tells up to where the manager gets each lane: what was forwarded without a hole since the last ATTACH. */
+    /* GONE tells up to where the manager gets each lane, what was forwarded without a hole, and what was seen of output. */
     world_t *w = *state;
     uint32_t m = open_manager(w, 50), worker = start(w, m, 1);
     const seen_t *s;
@@ -195,15 +195,17 @@ static void ends_of_lanes(void **state)
     data(w, worker, 1, 1, PROMP_LANE_MESSAGES, 100, 50);
     data(w, worker, 1, 1, PROMP_LANE_MESSAGES, 200, 50); /* a hole before it */
     data(w, worker, 1, 1, PROMP_LANE_OUTPUT, 0, 7);
+    data(w, worker, 1, 1, PROMP_LANE_OUTPUT, 9, 7);
     attach(w, m, 1, 2, 120);
     data(w, worker, 1, 1, PROMP_LANE_MESSAGES, 120, 500); /* of an older path: dropped by the manager */
-    data(w, worker, 1, 2, PROMP_LANE_MESSAGES, 120, 20);
+    data(w, worker, 1, 2, PROMP_LANE_MESSAGES, 120, 40);
     promp_agent_core_closed(w->core, worker, PROMP_ERR_CLOSED, w->now);
     exited(w, 1, PROMP_ERR_WORKER_EXITED, 0, 0);
     s = last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_GONE, m);
     assert_int_equal(s->message.gone.lanes, 1);
-    assert_int_equal(s->message.gone.end_messages, 140);
-    assert_int_equal(s->message.gone.end_output, 0);
+    assert_int_equal(s->message.gone.end_messages, 160);
+    assert_int_equal(s->message.gone.end_output, 7);
+    assert_int_equal(s->message.gone.seen_output, 16);
 }
 
 static void drain_has_a_limit(void **state)

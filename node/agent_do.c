@@ -21,6 +21,10 @@ static void send_out(promp_agent_t *a, const promp_agent_effect_t *e, int64_t no
 {
     promp_agent_line_t *line = promp_agent_links_get(a, e->link);
 
+    if (promp_agent_dial_is(a, e->link)) {
+        on_broken(a, e->link, promp_agent_dial_send(a, e->out, now), now);
+        return;
+    }
     if (!line)
         return;
     promp_agent_links_cork(a, e->link, line);
@@ -44,6 +48,13 @@ static void forward(promp_agent_t *a, const promp_agent_effect_t *e, int64_t now
     promp_agent_line_t *line = promp_agent_links_get(a, e->link);
     promp_err_t error = PROMP_ERR_CLOSED;
 
+    if (promp_agent_dial_is(a, e->link)) {
+        error = promp_agent_dial_forward(a, e);
+        if (error && e->tag)
+            promp_agent_core_flushed(a->core, e->tag, e->frame->size);
+        on_broken(a, e->link, error, now);
+        return;
+    }
     if (line) {
         /* What is no data is said again until it is answered: a reader so slow does not get it twice. */
         if (!e->tag && promp_link_queued(line->link) > PROMP_LIMIT_LINK_QUEUE / 8 * 7)
@@ -191,7 +202,10 @@ bool promp_agent_do(promp_agent_t *a, int64_t now)
             forward(a, &e, now);
             break;
         case PROMP_AGENT_CLOSE:
-            promp_agent_links_close(a, e.link);
+            if (promp_agent_dial_is(a, e.link))
+                promp_agent_dial_close(a, e.error);
+            else
+                promp_agent_links_close(a, e.link);
             break;
         case PROMP_AGENT_TO_KEEPER:
             to_keeper(a, &e, now);
@@ -209,7 +223,7 @@ bool promp_agent_do(promp_agent_t *a, int64_t now)
             unwatch(a, e.owner);
             break;
         case PROMP_AGENT_DIAL:
-            promp_agent_core_closed(a->core, e.link, PROMP_ERR_NO_BROKER, now);
+            promp_agent_dial_begin(a, e.link, now);
             break;
         case PROMP_AGENT_KILL_KEEPER:
             kill_keeper(a);

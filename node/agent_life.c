@@ -315,13 +315,14 @@ void promp_agent_life_tell(promp_agent_core_t *core, promp_agent_session_t *s, i
 {
     promp_message_t m = {.type = PROMP_TYPE_GONE, .gone = s->gone};
 
-    m.gone.lanes = s->ends;
+    m.gone.lanes = !s->ends ? 0 : s->lent && !PROMP_MUTANT(22) ? 2 : 1;
     m.gone.end_control = s->end[PROMP_LANE_CONTROL];
     m.gone.end_messages = s->end[PROMP_LANE_MESSAGES];
     m.gone.end_output = s->end[PROMP_LANE_OUTPUT];
     m.gone.end_bulk = s->end[PROMP_LANE_BULK];
+    m.gone.seen_output = s->output_seen;
     /* Where the ends are not known, it comes behind the data that waits. */
-    to_manager(core, s, &m, s->ends, now);
+    to_manager(core, s, &m, m.gone.lanes == 1, now);
     s->due = now + s->lease / 5;
     promp_agent_core_due(core, s->due);
 }

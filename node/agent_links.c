@@ -170,7 +170,7 @@ void promp_agent_links_cork(promp_agent_t *a, uint32_t number, promp_agent_line_
     a->corked[a->corks++] = number;
 }
 
-static void uncork(promp_agent_t *a)
+void promp_agent_links_uncork(promp_agent_t *a)
 {
     a->gathering = false;
     for (size_t i = 0; i < a->corks; i++) {
@@ -225,7 +225,7 @@ static void read_link(promp_agent_t *a, uint32_t number, promp_agent_line_t *lin
 
     while (read_frame(a, number, line, &bytes, &error, now))
         ;
-    uncork(a);
+    promp_agent_links_uncork(a);
     if (promp_agent_links_get(a, number) != line)
         return;
     promp_agent_links_sent(a, number, line); /* LINK_ACK */

@@ -84,6 +84,14 @@ static bool takes(const promp_agent_session_t *s, promp_agent_way_t way, const p
            s->manager->waiting_from + size <= PROMP_LIMIT_LINK_QUEUE;
 }
 
+static void note_seen(promp_agent_session_t *s, const promp_frame_t *frame)
+{
+    uint64_t to = frame->offset + frame->body.size;
+
+    if (frame->lane == PROMP_LANE_OUTPUT && to > s->output_seen)
+        s->output_seen = to;
+}
+
 /* Everything up to end has been passed on without a hole. Behind the broker nobody here knows what arrived: there it is
  * what the worker has sent. */
 static void note_end(promp_agent_session_t *s, const promp_frame_t *frame)
@@ -113,6 +121,8 @@ promp_err_t promp_agent_relay_data(promp_agent_core_t *core, promp_agent_link_t 
         return PROMP_OK;
     }
     promp_agent_link_t *to = promp_agent_table_far(core, s, way);
+    if (way == PROMP_AGENT_TO_MANAGER)
+        note_seen(s, frame);
 
     if (way == PROMP_AGENT_TO_WORKER && s->state == PROMP_AGENT_DYING)
         return PROMP_OK; /* GONE comes */
@@ -142,7 +152,7 @@ static void attached_at(promp_agent_session_t *s, const promp_frame_t *frame,
 
     s->epoch = frame->epoch;
     for (int i = 0; i < PROMP_LANES; i++)
-        if (!s->remote || recv[i] > s->end[i])
+        if ((!s->remote && !s->ends) || recv[i] > s->end[i]) /* what waits on its way there is not lost */
             s->end[i] = recv[i];
 }
 
@@ -186,7 +196,7 @@ static promp_err_t from_manager(promp_agent_core_t *core, promp_agent_link_t *li
     if (s->manager != link)
         return no_route(core, link, frame, now);
     if (m->type == PROMP_TYPE_LEND && !m->lend.request)
-        s->ends = false; /* a direct way: we do not see everything from now on */
+        s->lent = s->epoch;
     if (s->worker && s->worker->state == PROMP_AGENT_LINK_UP)
         promp_agent_relay_pass(core, s->worker, frame, overtakes(frame), 0, now);
     else if (m->type == PROMP_TYPE_ATTACH)
@@ -236,8 +246,11 @@ promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link
         return is_answered(link, m.type) ? no_route(core, link, frame, now) : PROMP_OK;
     /* Only now is it certain that what the worker had sent before is sent again: after a restart of ours the manager's
      * ATTACH alone says nothing about that. */
-    if (m.type == PROMP_TYPE_ATTACHED && frame->epoch == s->epoch && s->state != PROMP_AGENT_ELSEWHERE)
+    if (m.type == PROMP_TYPE_ATTACHED && frame->epoch == s->epoch && frame->epoch != s->lent &&
+        s->state != PROMP_AGENT_ELSEWHERE) {
         s->ends = true;
+        s->lent = 0;
+    }
     promp_agent_relay_pass(core, s->manager, frame, overtakes(frame), 0, now);
     return PROMP_OK;
 }

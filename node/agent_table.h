@@ -81,6 +81,9 @@ struct promp_agent_session {
     promp_agent_flow_t flow[2];
     uint64_t end[PROMP_LANES]; /* what the worker has sent of each lane, when ends is true */
     bool ends;
+    uint32_t
+        lent; /* epoch in which a direct way was given: what goes over it we do not see; 0: none is in use */
+    uint64_t output_seen; /* end of what came of the output lane, passed on or not */
 
     /* In a cluster only */
     promp_id_t key; /* whom it is charged to; none: a process of this host, or ELSEWHERE */

@@ -84,8 +84,10 @@ static void tick_session(promp_agent_core_t *core, promp_agent_session_t *s, int
         if (now < s->due) {
             promp_agent_core_due(core, s->due);
         } else if (s->exited) {
-            if (s->worker)
+            if (s->worker) {
                 promp_agent_table_link_close(core, s->worker);
+                s->ends = false; /* it was not read to its end */
+            }
             promp_agent_life_ended(core, s, now);
         }
         break;

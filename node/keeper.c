@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -12,6 +13,7 @@
 #include "cgroup.h"
 #include "keeper_inside.h"
 #include "limits.h"
+#include "notify.h"
 #include "tree.h"
 
 #define OOM_PACE   1000 /* ms between looks at how many the kernel has killed for want of memory */
@@ -24,8 +26,31 @@ static void close_all(const int *fds, size_t count)
         close(fds[i]);
 }
 
+/* For the operator, so no matter of the core's. */
+static void on_report(promp_keeper_t *k, const promp_frame_t *frame)
+{
+    promp_message_t m;
+    char text[sizeof k->over.text];
+
+    if (promp_message_decode(frame->type, frame->body, PROMP_WHO_NODE, PROMP_WHO_KEEPER, PROMP_AT_UP,
+                             PROMP_VERSION_HIGH, &m))
+        return;
+    snprintf(text, sizeof text, "%.*s", (int)m.report.text.size, (const char *)m.report.text.data);
+    if (m.report.over) {
+        k->over.code = (promp_err_t)m.report.error;
+        memcpy(k->over.text, text, sizeof text);
+    } else if (k->config.report) {
+        k->config.report(k->config.arg, (promp_err_t)m.report.error, text);
+    }
+}
+
 static void on_frame(promp_keeper_t *k, const promp_frame_t *frame, const int *fds, int64_t now)
 {
+    if (frame->type == PROMP_TYPE_REPORT) {
+        on_report(k, frame);
+        close_all(fds, frame->fds);
+        return;
+    }
     k->given = frame->fds ? fds[0] : -1;
     promp_keeper_core_frame(k->core, frame, now);
     promp_keeper_effects_do(k, now);
@@ -62,6 +87,24 @@ static void read_agent(promp_keeper_t *k, int64_t now)
 
 /* --- the loop --- */
 
+static void stop(promp_keeper_t *k, int64_t now)
+{
+    if (!k->stopping)
+        promp_notify("STOPPING=1");
+    k->stopping = true;
+    k->drained = PROMP_NEVER - 1; /* a SIGTERM that comes yet is one more */
+    promp_keeper_core_stop(k->core, now);
+    promp_keeper_effects_do(k, now);
+}
+
+/* Each agent is told, as it may be another one that sees the last worker end. */
+static void drain(promp_keeper_t *k, int64_t now)
+{
+    promp_notify("STOPPING=1");
+    k->drained = now + k->config.drain;
+    promp_keeper_effects_signal_agent(k, SIGUSR1);
+}
+
 static void read_signals(promp_keeper_t *k, int64_t now)
 {
     struct signalfd_siginfo info;
@@ -69,10 +112,11 @@ static void read_signals(promp_keeper_t *k, int64_t now)
     while (read(k->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue; /* all are looked at, below */
-        k->stopping = true;
         promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "signal %u: the node ends", info.ssi_signo);
-        promp_keeper_core_stop(k->core, now);
-        promp_keeper_effects_do(k, now);
+        if (info.ssi_signo == SIGTERM && k->config.drain != PROMP_NEVER && k->drained == PROMP_NEVER)
+            drain(k, now);
+        else
+            stop(k, now);
     }
     read_agent(k, now); /* a SLAY that explains a death was sent before it */
     promp_keeper_reap(k, now);
@@ -125,6 +169,18 @@ static void loop(promp_keeper_t *k)
         do
             next = promp_keeper_core_tick(k->core, now);
         while (promp_keeper_effects_do(k, now));
+        if (now >= k->drained && !k->stopping) {
+            promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_OK, "workers are left, and are ended");
+            stop(k, now);
+            continue;
+        }
+        if (now - k->watched >= k->watchdog) {
+            promp_notify("WATCHDOG=1");
+            k->watched = now;
+        }
+        next = promp_min64(next, k->drained);
+        if (k->watchdog != PROMP_NEVER)
+            next = promp_min64(next, k->watched + k->watchdog);
         if (!k->ended)
             wait_for(k, wait_ms(next, now));
     }
@@ -173,8 +229,10 @@ static void last_children(promp_keeper_t *k)
 
 static void finish(promp_keeper_t *k)
 {
-    unlink(k->config.socket); /* whoever comes now starts a node of his own */
-    close(k->config.listening);
+    if (k->config.socket)
+        unlink(k->config.socket); /* whoever comes now starts a node of his own */
+    if (k->config.listening >= 0)
+        close(k->config.listening);
     promp_link_destroy(&k->link);
     last_children(k);
     promp_cgroup_close(k->cgroup);
@@ -221,12 +279,21 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
 
 promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t *error)
 {
-    promp_keeper_t k = {.config = *config, .signals = -1, .cgroup = -1, .given = -1};
+    promp_keeper_t k = {.drained = PROMP_NEVER,
+                        .watchdog = promp_notify_watchdog(),
+                        .config = *config,
+                        .signals = -1,
+                        .cgroup = -1,
+                        .given = -1};
     promp_err_t code = begin(&k, error);
 
     if (!code) {
         promp_keeper_reap_memory(&k, promp_clock_ms());
         loop(&k);
+        if (k.over.code) {
+            *error = k.over;
+            code = error->code;
+        }
     }
     finish(&k);
     return code;

@@ -1,5 +1,6 @@
 /* What the keeper's core decides, done. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -22,13 +23,34 @@ void promp_keeper_effects_signal_agent(const promp_keeper_t *k, int signal)
         kill(k->agent, signal);
 }
 
+/* A pipe that has it: neither arguments nor environment nor files are as private. */
+static promp_err_t hand_over(promp_slice_t secret, int *from, promp_error_t *error)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return promp_error_set(error, promp_error_from_errno(errno), errno, "a pipe to the agent");
+    ssize_t n = write(ends[1], secret.data, secret.size); /* a pipe takes more than it can have */
+
+    close(ends[1]);
+    *from = ends[0];
+    if (n == (ssize_t)secret.size)
+        return PROMP_OK;
+    close(ends[0]);
+    return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "a pipe to the agent");
+}
+
 static void start_agent(promp_keeper_t *k, int64_t now)
 {
     promp_error_t error;
-    sigset_t none;
-    int ends[2];
+    sigset_t held;
+    int ends[2], given = k->config.listening;
 
-    sigemptyset(&none);
+    sigemptyset(&held); /* until the agent asks for them: they must neither end it nor be lost */
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGHUP);
+    sigaddset(&held, SIGUSR1);
     promp_link_destroy(&k->link);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
         promp_error_set(&error, promp_error_from_errno(errno), errno, "a link to the agent");
@@ -39,9 +61,17 @@ static void start_agent(promp_keeper_t *k, int64_t now)
         promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
         goto err2;
     }
-    if (promp_spawn_self(k->config.agent, ends[1], k->config.listening, &none, &k->agent, &error))
+    if (k->config.passphrase.size && hand_over(k->config.passphrase, &given, &error))
+        goto err2;
+    promp_err_t failed = promp_spawn_self(k->config.agent, ends[1], given, &held, &k->agent, &error);
+
+    if (given != k->config.listening)
+        close(given);
+    if (failed)
         goto err2;
     close(ends[1]);
+    if (k->drained != PROMP_NEVER)
+        promp_keeper_effects_signal_agent(k, SIGUSR1);
     k->link_over = false;
     promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "agent %d started", (int)k->agent);
     promp_keeper_core_agent_up(k->core, now);

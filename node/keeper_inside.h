@@ -32,6 +32,10 @@ typedef struct {
     uint64_t oom_kills;
     int64_t oom_seen;
     bool stopping, ended;
+    int64_t drained;    /* SIGTERM came: workers have until then; PROMP_NEVER: it did not come */
+    promp_error_t over; /* the agent has ended because of this, and so shall the node; code 0: not so */
+    int64_t watchdog;   /* ms between words to the service manager */
+    int64_t watched;    /* when it had the last one */
 } promp_keeper_t;
 
 /* Does what the core wants until it wants nothing more; false: it wanted nothing. */

@@ -53,6 +53,13 @@ static void agent_ended(promp_keeper_t *k, int64_t now)
     k->agent = 0;
     promp_link_destroy(&k->link);
     promp_keeper_core_agent_down(k->core, now);
+    if (!k->over.code)
+        return;
+    /* The next one would do no better. But while there are workers, something else may change yet. */
+    if (promp_keeper_core_living(k->core))
+        k->over.code = PROMP_OK;
+    else
+        promp_keeper_core_stop(k->core, now);
 }
 
 void promp_keeper_reap(promp_keeper_t *k, int64_t now)

@@ -5,40 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "auth_key.h"
 #include "local.h"
+#include "options_help.h"
 
-static const char help[] =
-    "promp-node - starts, watches and ends the worker processes of promp on this machine\n"
-    "\n"
-    "usage: promp-node --local [options]    serve this user's programs on this machine\n"
-    "       promp-node --status             tell whether a node serves; exit code 0: yes, 1: no\n"
-    "\n"
-    "  --detach          return when the node is ready, and leave it running\n"
-    "  --stay            do not end when the last manager has gone\n"
-    "  --idle MS         end so long after the last manager (default 10000, or $PROMP_NODE_IDLE_MS)\n"
-    "  --instance NAME   a node of its own for programs with PROMP_INSTANCE=NAME (default $PROMP_INSTANCE)\n"
-    "  --verbose         log what happens, too\n"
-    "  --help, --version\n"
-    "\n"
-    "A program that uses libpromp starts its node by itself where none runs, so this is seldom typed. In "
-    "the\n"
-    "foreground the node prints `ready ipc://PATH` and logs to stderr; detached it logs to the file `log` "
-    "beside its\n"
-    "socket. SIGTERM and Ctrl-C end it in good order, workers included. --status prints the same line, or "
-    "`no "
-    "node`.\n"
-    "\n"
-    "The socket lies below $PROMP_RUNTIME_DIR, $XDG_RUNTIME_DIR/promp or /tmp/promp-UID.\n"
-    "\n"
-    "example: keep a node for the whole day\n"
-    "  promp-node --local --stay --detach\n"
-    "  promp-node --status\n"
-    "  pkill -f 'promp-node --local --stay'      in the evening\n"
-    "\n"
-    "exit codes: 0 done, 1 failed (a line on stderr tells the number and why), 2 wrong command line\n";
-
-typedef enum { LOCAL = 256, STATUS, AGENT, DETACH, STAY, IDLE, INSTANCE, VERBOSE, HELP, VERSION } flag_t;
+typedef enum {
+    LOCAL = 256,
+    STATUS,
+    AGENT,
+    DETACH,
+    STAY,
+    IDLE,
+    INSTANCE,
+    CONFIG,
+    JOIN,
+    NAME,
+    PASSPHRASE_FD,
+    SETTING,
+    VERBOSE,
+    HELP,
+    VERSION
+} flag_t;
 
 static const struct option flags[] = {{"local", no_argument, NULL, LOCAL},
                                       {"status", no_argument, NULL, STATUS},
@@ -48,6 +35,20 @@ static const struct option flags[] = {{"local", no_argument, NULL, LOCAL},
                                       {"idle", required_argument, NULL, IDLE},
                                       {"verbose", no_argument, NULL, VERBOSE},
                                       {"instance", required_argument, NULL, INSTANCE},
+                                      {"config", required_argument, NULL, CONFIG},
+                                      {"join", required_argument, NULL, JOIN},
+                                      {"name", required_argument, NULL, NAME},
+                                      {"passphrase-fd", required_argument, NULL, PASSPHRASE_FD},
+                                      {"places", required_argument, NULL, SETTING},
+                                      {"cpus", required_argument, NULL, SETTING},
+                                      {"memory", required_argument, NULL, SETTING},
+                                      {"gpus", required_argument, NULL, SETTING},
+                                      {"labels", required_argument, NULL, SETTING},
+                                      {"python", required_argument, NULL, SETTING},
+                                      {"pythons", required_argument, NULL, SETTING},
+                                      {"passphrase-file", required_argument, NULL, SETTING},
+                                      {"drain-timeout", required_argument, NULL, SETTING},
+                                      {"log", required_argument, NULL, SETTING},
                                       {"help", no_argument, NULL, HELP},
                                       {"version", no_argument, NULL, VERSION},
                                       {NULL, 0, NULL, 0}};
@@ -87,55 +88,153 @@ static bool read_ms(const char *text, int64_t *ms)
     return !errno && end != text && !*end && *ms >= 0 && *ms <= PROMP_TIMEOUT_MAX;
 }
 
+static bool read_descriptor(const char *text, int *fd)
+{
+    char *end;
+
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    *fd = (int)number;
+    return !errno && end != text && !*end && number >= 0 && number <= 1 << 20;
+}
+
+/* NULL, or what is wrong with it. */
+static const char *note(promp_options_t *options, const char *name, const char *value)
+{
+    promp_settings_t scratch;
+    const char *why;
+
+    scratch.python_count = 0;
+    why = promp_settings_set(&scratch, name, promp_slice_str(value));
+    if (!why && options->sets == PROMP_OPTIONS_SETS)
+        why = "these are too many settings";
+    if (why)
+        return why;
+    options->set[options->sets].name = name;
+    options->set[options->sets].value = value;
+    options->sets++;
+    return NULL;
+}
+
+static bool set_mode(promp_options_t *options, promp_options_what_t what, int *code)
+{
+    if (options->what != PROMP_OPTIONS_CLUSTER)
+        return wrong(code, NULL, "only one of --local and --status may be given");
+    options->what = what;
+    return true;
+}
+
+/* One option; false: all is said. */
+static bool take(promp_options_t *options, int flag, const char *name, const char *argument, int *code)
+{
+    const char *why;
+
+    switch (flag) {
+    case LOCAL:
+        return set_mode(options, PROMP_OPTIONS_LOCAL, code);
+    case STATUS:
+        return set_mode(options, PROMP_OPTIONS_STATUS, code);
+    case AGENT:
+        return set_mode(options, PROMP_OPTIONS_AGENT, code);
+    case DETACH:
+        options->detach = true;
+        return true;
+    case STAY:
+        options->idle = PROMP_NEVER;
+        return true;
+    case IDLE:
+        return read_ms(optarg, &options->idle) || wrong(code, "--idle", "this option wants milliseconds");
+    case VERBOSE:
+        options->verbose = true;
+        return true;
+    case INSTANCE:
+        options->instance = optarg;
+        return true;
+    case CONFIG:
+        options->config = optarg;
+        return true;
+    case JOIN:
+        options->join = optarg;
+        return true;
+    case NAME:
+        options->name = optarg;
+        return promp_auth_key_name_valid(promp_slice_str(optarg)) ||
+               wrong(code, "--name", "a name is made of A-Z a-z 0-9 . _ - and has 64 characters at most");
+    case PASSPHRASE_FD:
+        return read_descriptor(optarg, &options->passphrase_fd) ||
+               wrong(code, "--passphrase-fd", "the number of a descriptor is needed");
+    case SETTING:
+        why = note(options, name, optarg);
+        return !why || wrong(code, argument, why);
+    case HELP:
+        return say(code, 0, "%s", promp_options_help);
+    case VERSION:
+        return say(code, 0, "promp-node %s\n", promp_local_build());
+    case ':':
+        return wrong(code, argument, "this option needs a value");
+    default:
+        return unknown(code, argument);
+    }
+}
+
+/* What cannot go together. */
+static bool fits(const promp_options_t *options, bool idle, int *code)
+{
+    bool cluster = options->what == PROMP_OPTIONS_CLUSTER;
+
+    if (options->what == PROMP_OPTIONS_AGENT)
+        return true;
+    if (cluster && (idle || options->instance))
+        return wrong(code, NULL, "--stay, --idle and --instance are for --local");
+    if (!cluster && (options->sets || options->config || options->join || options->passphrase_fd >= 0))
+        return wrong(code, NULL, "options of a cluster's node do not go with --local and --status");
+    if (options->name && !options->join)
+        return wrong(code, "--name", "it is for --join");
+    for (size_t i = 0; i < options->sets; i++)
+        if (options->passphrase_fd >= 0 && strcmp(options->set[i].name, "passphrase-file") == 0)
+            return wrong(code, "--passphrase-fd", "there is --passphrase-file already");
+        else if (strcmp(options->set[i].name, "pythons") == 0)
+            return wrong(code, "--pythons", "there is no such option");
+    return true;
+}
+
 bool promp_options_read(int argc, char *argv[], promp_options_t *options, int *code)
 {
     const char *idle = getenv("PROMP_NODE_IDLE_MS");
-    int flag, modes = 0;
+    bool idle_given = false;
+    int flag, at = 0;
 
-    *options = (promp_options_t){.idle = PROMP_TIME_NODE_IDLE, .level = PROMP_LOG_WARNING};
+    *options = (promp_options_t){.idle = PROMP_TIME_NODE_IDLE, .passphrase_fd = -1};
     if (idle && *idle && !read_ms(idle, &options->idle))
         return wrong(code, "PROMP_NODE_IDLE_MS", "this is no number of milliseconds");
     opterr = 0;
-    while ((flag = getopt_long(argc, argv, ":", flags, NULL)) != -1)
-        switch (flag) {
-        case LOCAL:
-        case STATUS:
-        case AGENT:
-            options->what = flag == LOCAL    ? PROMP_OPTIONS_LOCAL
-                            : flag == STATUS ? PROMP_OPTIONS_STATUS
-                                             : PROMP_OPTIONS_AGENT;
-            modes++;
-            break;
-        case DETACH:
-            options->detach = true;
-            break;
-        case STAY:
-            options->idle = PROMP_NEVER;
-            break;
-        case IDLE:
-            if (!read_ms(optarg, &options->idle))
-                return wrong(code, "--idle", "this option wants milliseconds");
-            break;
-        case VERBOSE:
-            options->level = PROMP_LOG_DEBUG;
-            break;
-        case INSTANCE:
-            options->instance = optarg;
-            break;
-        case HELP:
-            return say(code, 0, "%s", help);
-        case VERSION:
-            return say(code, 0, "promp-node %s\n", promp_local_build());
-        case ':':
-            return wrong(code, argv[optind - 1], "this option needs a value");
-        default:
-            return unknown(code, argv[optind - 1]);
-        }
+    while ((flag = getopt_long(argc, argv, ":", flags, &at)) != -1) {
+        idle_given |= flag == STAY || flag == IDLE;
+        if (!take(options, flag, flags[at].name, argv[optind - 1], code))
+            return false;
+    }
     if (optind < argc)
         return wrong(code, argv[optind], "this argument is one too many");
-    if (!modes)
-        return wrong(code, NULL, "--local or --status is needed");
-    if (modes > 1)
-        return wrong(code, NULL, "only one of --local and --status may be given");
-    return true;
+    return fits(options, idle_given, code);
+}
+
+promp_err_t promp_options_settings(const promp_options_t *options, int folder, promp_settings_t *settings,
+                                   promp_error_t *error)
+{
+    bool pythons = false;
+
+    promp_settings_start(settings);
+    promp_err_t code = folder >= 0 ? promp_settings_read(folder, settings, error) : PROMP_OK;
+
+    for (size_t i = 0; i < options->sets; i++) {
+        bool python = strcmp(options->set[i].name, "python") == 0;
+
+        if (python && !pythons)
+            settings->python_count = 0; /* those of the file */
+        pythons |= python;
+        (void)promp_settings_set(settings, options->set[i].name, promp_slice_str(options->set[i].value));
+    }
+    if (options->verbose)
+        settings->level = PROMP_LOG_DEBUG;
+    return code;
 }

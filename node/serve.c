@@ -5,15 +5,13 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "error.h"
+#include "detach.h"
 #include "keeper.h"
 #include "limits.h"
 #include "local.h"
@@ -22,13 +20,6 @@
 #define LOCK_TIME 10000 /* ms to wait for another node to answer, or to let go of the lock */
 #define LOCK_PACE 10    /* ms between looks */
 #define BACKLOG   1024
-#define LOG_MAX   PROMP_MIB /* bytes; a longer log begins anew when a node starts */
-#define READY     '+'       /* what the node writes to who waits for it; else the text of an error */
-
-static void complain(const promp_error_t *error)
-{
-    fprintf(stderr, "promp-node: %d %s: %s\n", error->code, promp_error_name(error->code), error->text);
-}
 
 /* --- one node per folder --- */
 
@@ -81,103 +72,23 @@ static promp_err_t listen_at(const char *path, int *fd, promp_error_t *error)
     return PROMP_OK;
 }
 
-/* --- detaching --- */
-
-/* From now on there is nobody to talk to but the log. */
-static promp_err_t go_to_log(const promp_local_t *local, promp_error_t *error)
-{
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int log = open(local->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    struct stat now;
-
-    if (log >= 0 && fstat(log, &now) == 0 && now.st_size > (off_t)LOG_MAX && ftruncate(log, 0) < 0)
-        close(log), log = -1;
-    if (null < 0 || log < 0)
-        return promp_error_set(error, promp_error_from_errno(errno), errno, "%s", local->log);
-    dup2(null, 0);
-    dup2(log, 1);
-    dup2(log, 2);
-    close(null);
-    close(log);
-    return PROMP_OK;
-}
-
-/* The first process: waits until the node is ready or has told why not. */
-static int wait_ready(int from)
-{
-    char text[600];
-    size_t size = 0;
-    ssize_t n;
-
-    while (size < sizeof text - 1 &&
-           ((n = read(from, text + size, sizeof text - 1 - size)) > 0 || errno == EINTR))
-        size += n > 0 ? (size_t)n : 0;
-    text[size] = '\0';
-    if (size && text[0] == READY)
-        return 0;
-    fputs(size ? text : "promp-node: 1202 NODE_START: the node ended before it was ready\n", stderr);
-    return 1;
-}
-
-/* Becomes a process of its own; *ready: where to say so. In the first process *first is true and *code the exit code. */
-static promp_err_t detach(int *ready, bool *first, int *code, promp_error_t *error)
-{
-    int ends[2];
-    pid_t pid;
-
-    *first = false;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return promp_error_set(error, promp_error_from_errno(errno), errno, "pipe");
-    pid = fork();
-    if (pid > 0) {
-        close(ends[1]);
-        *first = true;
-        *code = wait_ready(ends[0]);
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-        return PROMP_OK;
-    }
-    close(ends[0]);
-    if (pid < 0) {
-        close(ends[1]);
-        return promp_error_set(error, PROMP_ERR_PROCESSES, errno, "fork");
-    }
-    setsid();
-    pid = fork();
-    if (pid > 0)
-        _exit(0);
-    *ready = ends[1];
-    return pid < 0 ? promp_error_set(error, PROMP_ERR_PROCESSES, errno, "fork") : PROMP_OK;
-}
-
-static void tell(int ready, const promp_error_t *error)
-{
-    char text[600] = {READY, '\0'};
-
-    if (error)
-        snprintf(text, sizeof text, "promp-node: %d %s: %s\n", error->code, promp_error_name(error->code),
-                 error->text);
-    if (write(ready, text, strlen(text)) < 0)
-        return; /* who waited is gone */
-}
-
 /* --- serving --- */
 
 static promp_err_t keep(const promp_options_t *options, const promp_local_t *local, int listening,
                         promp_error_t *error)
 {
-    const promp_log_t log = {.fd = 2, .level = options->level, .program = "promp-node"};
+    const promp_log_t log = {
+        .fd = 2, .level = options->verbose ? PROMP_LOG_DEBUG : PROMP_LOG_WARNING, .program = "promp-node"};
     char idle[32];
     char *agent[] = {(char *)"promp-node", (char *)"--agent", (char *)"--idle", idle, NULL, NULL};
     const promp_keeper_config_t config = {
-        .listening = listening, .socket = local->socket, .agent = agent, .log = &log};
+        .listening = listening, .socket = local->socket, .agent = agent, .log = &log, .drain = PROMP_NEVER};
 
     if (options->idle == PROMP_NEVER)
         agent[2] = (char *)"--stay";
     else
         snprintf(idle, sizeof idle, "%" PRId64, options->idle);
-    agent[options->idle == PROMP_NEVER ? 3 : 4] =
-        options->level == PROMP_LOG_DEBUG ? (char *)"--verbose" : NULL;
+    agent[options->idle == PROMP_NEVER ? 3 : 4] = options->verbose ? (char *)"--verbose" : NULL;
     return promp_keeper_run(&config, error);
 }
 
@@ -196,11 +107,11 @@ static promp_err_t serve(const promp_options_t *options, int ready, promp_error_
         goto out;
     code = listen_at(local.socket, &listening, error);
     if (!code && ready >= 0)
-        code = go_to_log(&local, error);
+        code = promp_detach_log(AT_FDCWD, local.log, error);
     if (code)
         goto out;
     if (ready >= 0) {
-        tell(ready, NULL);
+        promp_detach_tell(ready, 0, NULL);
         close(ready);
     } else {
         printf("ready ipc://%s\n", local.socket);
@@ -210,7 +121,7 @@ static promp_err_t serve(const promp_options_t *options, int ready, promp_error_
 
 out:
     if (!code && ready >= 0)
-        tell(ready, NULL);
+        promp_detach_tell(ready, 0, NULL);
     else if (!code)
         printf("ready ipc://%s\n", local.socket);
     return code;
@@ -225,15 +136,15 @@ int promp_serve_run(const promp_options_t *options)
     code = (int)promp_spawn_reserve();
     if (code) {
         promp_error_set(&error, (promp_err_t)code, 0, "/dev/null");
-        complain(&error);
+        promp_detach_complain(&error);
         return 1;
     }
     if (options->detach) {
-        if (detach(&ready, &first, &code, &error)) {
+        if (promp_detach(&ready, &first, &code, &error)) {
             if (ready >= 0)
-                tell(ready, &error);
+                promp_detach_tell(ready, 1, &error);
             else
-                complain(&error);
+                promp_detach_complain(&error);
             return 1;
         }
         if (first)
@@ -242,9 +153,9 @@ int promp_serve_run(const promp_options_t *options)
     if (chdir("/") == 0 && !serve(options, ready, &error))
         return 0;
     if (ready >= 0)
-        tell(ready, &error);
+        promp_detach_tell(ready, 1, &error);
     else
-        complain(&error);
+        promp_detach_complain(&error);
     return 1;
 }
 
@@ -260,7 +171,7 @@ int promp_serve_status(void)
     if (code == PROMP_ERR_NODE_GONE)
         printf("no node\n");
     else if (code)
-        complain(&error);
+        promp_detach_complain(&error);
     if (code)
         return 1;
     close(fd);

@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     "node": (*LIB, "auth", "join"),
     "manager": (*LIB, "auth"),
     "worker": (*LIB, "auth", "manager/halves.h", "manager/promp.h"),
-    "tool": ("worker/python/interpreter.h", *PUBLIC_FILES, "lib/base", "auth", "join"),
+    "tool": ("worker/python/interpreter.h", "worker/python/package.h", *PUBLIC_FILES, "lib/base", "auth", "join"),
     "python": (*PUBLIC_FILES, "lib/base/limits.h"),
     "examples": PUBLIC_FILES,
     "bench": (*PUBLIC_FILES, *LIB),

@@ -29,7 +29,7 @@ def test_help_and_version(world):
     assert p.returncode == 0 and "0.1.0" in p.stdout and p.stdout.count("\n") == 1
 
 
-@pytest.mark.parametrize("args", [["--nonsense"], [], ["--local", "extra"], ["--agent"]])
+@pytest.mark.parametrize("args", [["--nonsense"], ["--local", "extra"], ["--agent"]])
 def test_wrong_arguments(world, args):
     """Wrong arguments: a hint on stderr, nothing on stdout, an exit code that is not 0, and no process stays."""
     p = run(world, *args, stdin=subprocess.DEVNULL)
@@ -41,7 +41,9 @@ def test_wrong_arguments(world, args):
     (["--bogus"], "--bogus"), (["--local", "--bogus=1"], "--bogus=1"), (["--stats"], "--stats"), (["-xy", "--local"], "-x"),
     (["--local", "--idle"], "--idle"), (["--local", "--idle", "soon"], "--idle"), (["--local=x"], "--local=x"),
     (["--local", "extra"], "extra"), (["--status", "--local"], "only one of --local and --status"),
-    ([], "--local or --status")])
+    (["--local", "--labels", "a"], "options of a cluster's node"), (["--stay"], "--stay, --idle and --instance"),
+    (["--name", "x"], "--name: it is for --join"), (["--places", "0"], "0: a number of workers"),
+    (["--pythons", "3.11"], "--pythons: there is no such option")])
 def test_wrong_arguments_are_named(world, args, named):
     """The one line about a wrong command line names what is wrong with it."""
     p = run(world, *args, stdin=subprocess.DEVNULL)

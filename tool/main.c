@@ -1,5 +1,5 @@
 /* promp: the user's tool. `promp -r script.py` becomes a Python interpreter that runs the script as any other does, with the
- * package Pro on its path. */
+ * package Pro on its path; `promp join` brings the user into a cluster. */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd_join.h"
 #include "interpreter.h"
+#include "package.h"
 #include "promp.h"
 
 #define EXIT_USAGE 2
@@ -17,7 +19,10 @@ static void usage(FILE *out)
 {
     fputs(
         "usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
-        "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed.\n"
+        "       promp join - | FILE\n"
+        "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed. Or "
+        "joins a\n"
+        "cluster with a token of its broker: promp join --help.\n"
         "\n"
         "  -r, --run SCRIPT   the script; what follows it are its arguments\n"
         "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 "
@@ -30,17 +35,6 @@ static void usage(FILE *out)
         out);
 }
 
-/* The folder that this program is in, without links; false where /proc is closed. */
-static int own_folder(char *folder, size_t size)
-{
-    ssize_t n = readlink("/proc/self/exe", folder, size - 1);
-    if (n <= 0)
-        return 0;
-    folder[n] = '\0';
-    *strrchr(folder, '/') = '\0';
-    return 1;
-}
-
 /* $PROMP_PYTHON, the virtual environment that promp is in, $PATH. */
 static const char *find_python(const char *folder, char *path, size_t size)
 {
@@ -51,33 +45,25 @@ static const char *find_python(const char *folder, char *path, size_t size)
     return *folder && access(path, X_OK) == 0 ? path : "python3";
 }
 
-/* In a build folder and an installed tree the package is beside this program, not on the interpreter's path; a wheel's is,
- * and needs nothing. Behind what the user has put there. */
+/* In a build folder and an installed tree the package is not on the interpreter's path; a wheel's is. Behind what the user has
+ * put there. */
 static int set_path(const char *folder)
 {
-    static const char *const places[] = {"/../python", "/" PROMP_PACKAGE_FROM_BIN};
-    for (size_t i = 0; *folder && i < sizeof places / sizeof *places; i++) {
-        char root[PATH_MAX], file[PATH_MAX + 16], real[PATH_MAX];
-        snprintf(root, sizeof root, "%s%s", folder, places[i]);
-        snprintf(file, sizeof file, "%s/Pro/MP.py", root);
-        if (access(file, R_OK) != 0 || !realpath(root, real))
-            continue;
-        const char *before = getenv("PYTHONPATH");
-        char *whole;
-        if (asprintf(&whole, "%s%s%s", before ? before : "", before && *before ? ":" : "", real) < 0)
-            return -1;
-        int result = setenv("PYTHONPATH", whole, 1);
-        free(whole);
-        return result;
-    }
-    return 0;
+    char root[PATH_MAX], *whole;
+    const char *before = getenv("PYTHONPATH");
+    if (!promp_package_find(folder, root))
+        return 0;
+    if (asprintf(&whole, "%s%s%s", before ? before : "", before && *before ? ":" : "", root) < 0)
+        return -1;
+    int result = setenv("PYTHONPATH", whole, 1);
+    free(whole);
+    return result;
 }
 
 static int run(const char *python, char **rest, int count)
 {
     char folder[PATH_MAX] = "", path[PATH_MAX + 16];
-    if (!own_folder(folder, sizeof folder))
-        *folder = '\0';
+    promp_package_bin(folder, sizeof folder);
     if (access(rest[0], R_OK) != 0) {
         fprintf(stderr, "promp: cannot read the script '%s': %s\n", rest[0], strerror(errno));
         return EXIT_USAGE;
@@ -100,6 +86,8 @@ int main(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     const char *python = NULL;
     int c, wanted = 0;
+    if (argc > 1 && strcmp(argv[1], "join") == 0)
+        return promp_cmd_join(argc - 1, argv + 1);
     while ((c = getopt_long(argc, argv, "+rhV", longs, NULL)) != -1) {
         switch (c) {
         case 'r':

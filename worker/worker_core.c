@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "mutant.h"
 #include "worker_core_impl.h"
 
 promp_worker_core_t *promp_worker_core_new(const promp_id_t *id, int64_t now)
@@ -62,6 +63,11 @@ promp_err_t promp_worker_core_state(const promp_worker_core_t *core)
 bool promp_worker_core_settled(const promp_worker_core_t *core)
 {
     return !core->progress.waiting.data && !core->text.waiting.data && promp_session_settled(core->session);
+}
+
+bool promp_worker_core_may_move(const promp_worker_core_t *core)
+{
+    return promp_session_settled(core->session) || PROMP_MUTANT(21);
 }
 
 promp_err_t promp_worker_core_post(promp_worker_core_t *core, const promp_message_t *message,
@@ -214,10 +220,11 @@ static int64_t on_tick(void *arg, int64_t now)
 }
 
 /* The manager attaches anew on a way that it has made; when that breaks we ask for it. */
-static void on_side(void *arg, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+static void on_side(void *arg, const promp_id_t *session, promp_way_t way, uint64_t room, int64_t now)
 {
     promp_worker_core_t *core = arg;
     (void)session;
+    const bool up = way == PROMP_WAY_OPEN;
     if (core->side && !up) {
         promp_session_path(core->session, false, now);
         promp_session_path(core->session, core->path_up, now);

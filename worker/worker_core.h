@@ -56,6 +56,9 @@ const promp_worker_setup_t *promp_worker_core_setup(const promp_worker_core_t *c
 promp_err_t promp_worker_core_state(const promp_worker_core_t *core);
 /* Everything that was queued has reached the manager. */
 bool promp_worker_core_settled(const promp_worker_core_t *core);
+/* What it says may go another way from now on: nothing that was sent is unacknowledged. Else the last words of a crash could
+ * overtake those before them, and be dropped as a gap. */
+bool promp_worker_core_may_move(const promp_worker_core_t *core);
 
 /* --- tasks --- */
 

@@ -51,8 +51,7 @@ static bool on_next(void *arg, promp_out_t *out, uint64_t room, int64_t now)
     bool some = promp_worker_core_ops.next(worker->core, out, room, now);
     if (!some) {
         promp_worker_pipes_watch(worker);
-        if (promp_worker_core_settled(
-                worker->core)) /* what may come last must not overtake what came before */
+        if (promp_worker_core_may_move(worker->core))
             promp_hub_side_use(worker->hub, promp_hub_session(worker->hub));
     }
     return some;
@@ -91,10 +90,10 @@ static promp_err_t on_handed(void *arg, const promp_frame_t *frame, int fd, bool
     return err;
 }
 
-static void on_side(void *arg, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+static void on_side(void *arg, const promp_id_t *session, promp_way_t way, uint64_t room, int64_t now)
 {
     promp_worker_t *worker = arg;
-    promp_worker_core_ops.side(worker->core, session, up, room, now);
+    promp_worker_core_ops.side(worker->core, session, way, room, now);
 }
 
 const promp_port_ops_t promp_worker_port_ops = {on_path,  on_frame, on_next,  on_tick,

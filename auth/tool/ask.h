@@ -5,10 +5,9 @@
 
 #include "error.h"
 
-/* Reads a passphrase. source: NULL: the terminal; else as of promp_auth_read(): of a file or
- * descriptor the first line counts. twice: at the terminal it has to be typed two times. *passphrase lies in guarded memory,
- * free it with promp_ask_free(). KEY_LOCKED: there is no terminal; KEY_READABLE; KEY_PASSPHRASE: empty, too long, or the two
- * are not the same; KEY_MISSING, SYSTEM. */
+/* Reads a passphrase. source: NULL: the terminal; else the first line of what promp_auth_read() takes. twice: at the terminal
+ * it has to be typed two times. *passphrase lies in guarded memory, free it with promp_ask_free(). KEY_LOCKED: there is no
+ * terminal; KEY_READABLE; KEY_PASSPHRASE: empty, too long, or the two are not the same; NOT_FOUND, ARGUMENT, SYSTEM. */
 promp_err_t promp_ask(const char *prompt, const char *source, bool twice, promp_slice_t *passphrase,
                       promp_error_t *error);
 

@@ -272,13 +272,14 @@ static uint32_t on_lease(void *arg)
     return core->lease_ms;
 }
 
-static void on_side(void *arg, const promp_id_t *session, bool up, uint64_t room, int64_t now)
+static void on_side(void *arg, const promp_id_t *session, promp_way_t way, uint64_t room, int64_t now)
 {
     fake_core_t *core = arg;
     (void)now;
     assert_true(promp_id_equal(session, &core->id));
-    core->sided = up;
-    core->unsided += !up;
+    core->sided = way == PROMP_WAY_OPEN;
+    core->unsided += !core->sided;
+    core->way = way;
     core->room = room;
 }
 

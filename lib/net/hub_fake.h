@@ -73,6 +73,7 @@ typedef struct fake_core {
 
     bool sided;
     int unsided;                             /* ends of sides */
+    promp_way_t way;                         /* as told last */
     uint64_t room;                           /* of its side, as last told */
     uint64_t others;                         /* frames that were no DATA */
     uint64_t frames_then;                    /* frames, when the last of those came */

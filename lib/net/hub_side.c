@@ -21,8 +21,9 @@ struct promp_side {
     promp_link_t *link;
     promp_port_t port; /* whose session it is */
     bool ended;
-    bool held;   /* only read: what we send still goes over the link */
-    bool writes; /* epoll looks for room, too */
+    bool read_out; /* the other end has closed it, or is dead, and all that it sent was read */
+    bool held;     /* only read: what we send still goes over the link */
+    bool writes;   /* epoll looks for room, too */
     bool corked;
 };
 
@@ -51,7 +52,7 @@ static uint64_t room_of(const promp_side_t *side)
 static void tell_room(promp_side_t *side, int64_t now)
 {
     if (!side->ended && !side->held)
-        side->port.ops->side(side->port.core, &side->session, true, room_of(side), now);
+        side->port.ops->side(side->port.core, &side->session, PROMP_WAY_OPEN, room_of(side), now);
 }
 
 /* epoll looks for what the side waits for. */
@@ -85,10 +86,18 @@ static void let_go(promp_hub_t *hub, bool held)
     }
 }
 
+static promp_way_t way_of(const promp_side_t *side)
+{
+    if (!side->read_out)
+        return PROMP_WAY_CUT;
+    return promp_link_received(side->link) ? PROMP_WAY_READ_OUT : PROMP_WAY_UNUSED;
+}
+
 static void end(promp_hub_t *hub, promp_side_t *side, int64_t now)
 {
     if (side->ended)
         return;
+    const promp_way_t way = way_of(side);
     side->ended = true;
     promp_map_remove(hub->side_map, &side->session);
     promp_list_remove(&hub->sides, &side->node);
@@ -97,7 +106,7 @@ static void end(promp_hub_t *hub, promp_side_t *side, int64_t now)
     (void)epoll_ctl(hub->side_epoll, EPOLL_CTL_DEL, promp_link_fd(side->link), NULL);
     (void)shutdown(promp_link_fd(side->link), SHUT_RDWR);
     promp_link_destroy(&side->link);
-    side->port.ops->side(side->port.core, &side->session, false, 0, now);
+    side->port.ops->side(side->port.core, &side->session, way, 0, now);
     hub->dirty = true;
 }
 
@@ -156,6 +165,7 @@ static bool read_once(promp_hub_t *hub, promp_side_t *side, int64_t now)
     hub->dirty = true;
     if (over == PROMP_ERR_DESCRIPTORS)
         over = PROMP_OK;
+    side->read_out = !err && over == PROMP_ERR_CLOSED;
     if (err || over)
         end(hub, side, now);
     return again && !side->ended;
@@ -326,8 +336,8 @@ void promp_hub_side_use(promp_hub_t *hub, const promp_id_t *session)
     hub->dirty = true;
 }
 
-/* What the other end has written, which may be dead, is all in the socket. Who goes on writing is not waited for. */
-static void drain(promp_hub_t *hub, promp_side_t *side, int64_t now)
+/* What the other end has written, when it is dead, is all in the socket. Who goes on writing is not waited for. */
+static void drain(promp_hub_t *hub, promp_side_t *side, bool dead, int64_t now)
 {
     int there = 0;
 
@@ -338,6 +348,7 @@ static void drain(promp_hub_t *hub, promp_side_t *side, int64_t now)
         (void)read_once(hub, side, now);
         at = side->ended ? before : promp_link_received(side->link);
     } while (at > before && at < last);
+    side->read_out = dead && at >= last;
     end(hub, side, now);
 }
 
@@ -347,7 +358,7 @@ void promp_hub_side_drain(promp_hub_t *hub, const promp_id_t *session, int64_t n
     bool held = hold(hub);
 
     if (side)
-        drain(hub, side, now);
+        drain(hub, side, true, now);
     let_go(hub, held);
 }
 
@@ -360,7 +371,7 @@ void promp_hub_sides_end(promp_hub_t *hub, void *core, int64_t now)
         promp_side_t *side = side_of(node);
         next = promp_list_after(&hub->sides, node);
         if (!core)
-            drain(hub, side, now);
+            drain(hub, side, false, now);
         else if (side->port.core == core)
             end(hub, side, now);
     }

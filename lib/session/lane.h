@@ -58,6 +58,7 @@ typedef struct {
     promp_record_t *ring; /* complete records that wait, a power of two of places */
     size_t places, first, count;
     uint64_t recv;    /* next byte wanted */
+    uint64_t heard;   /* behind the last byte that came, also of pieces that were dropped */
     uint64_t taken;   /* behind the last record taken */
     uint64_t held;    /* bytes of the records in ring, heads included */
     uint64_t told;    /* recv as the peer was last told */

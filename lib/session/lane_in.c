@@ -170,6 +170,8 @@ promp_err_t promp_lane_in_data(promp_lane_in_t *lane, promp_lane_t number, promp
     *gap = false;
     if (offset > lane->granted || piece.size > lane->granted - offset)
         return PROMP_ERR_CREDIT;
+    if (offset + piece.size > lane->heard)
+        lane->heard = offset + piece.size;
     if (offset > lane->recv) {
         *gap = true;
         return PROMP_OK;

@@ -7,6 +7,14 @@
 #include "base.h"
 #include "frame.h"
 
+/* What a core knows of a direct way to the other end of one of its sessions. */
+typedef enum {
+    PROMP_WAY_CUT,     /* there is none, or none any more: what was under way on it may be lost */
+    PROMP_WAY_OPEN,    /* frames may be sent on it */
+    PROMP_WAY_UNUSED,  /* over; the other end, which closed it or is dead, never sent anything on it */
+    PROMP_WAY_READ_OUT /* over likewise; all that came on it was read */
+} promp_way_t;
+
 typedef struct {
     /* The link is up (after WELCOME, which names the node) or down. lost: it will not come back (the node ended). */
     void (*path)(void *core, bool up, bool lost, const promp_id_t *node, int64_t now);
@@ -18,9 +26,9 @@ typedef struct {
     int64_t (*tick)(void *core, int64_t now);
     /* Smallest lease of its sessions in ms, 0: it has none. */
     uint32_t (*lease)(void *core);
-    /* A direct way to the other end of one of its sessions is there, with so much room for data; or there is none any more, and
-     * the session goes on over the link. Not told again while nothing changes. NULL: the core has no sides. */
-    void (*side)(void *core, const promp_id_t *session, bool up, uint64_t room, int64_t now);
+    /* The direct way to the other end of one of its sessions is open, with so much room for data; or it is over, and the
+     * session goes on over the link. Not told again while nothing changes. NULL: the core has no sides. */
+    void (*side)(void *core, const promp_id_t *session, promp_way_t way, uint64_t room, int64_t now);
     /* A frame that may bring a descriptor (LEND); fd: the core's from now on, where it says mine; -1: none came. NULL: the
      * core wants none. */
     promp_err_t (*handed)(void *core, const promp_frame_t *frame, int fd, bool *mine, int64_t now);

@@ -156,6 +156,11 @@ uint64_t promp_session_received(const promp_session_t *session, promp_lane_t lan
     return session->in[lane].recv;
 }
 
+uint64_t promp_session_heard(const promp_session_t *session, promp_lane_t lane)
+{
+    return session->in[lane].heard;
+}
+
 bool promp_session_has_record(const promp_session_t *session, promp_lane_t lane)
 {
     return session->in[lane].count > 0;

@@ -90,6 +90,8 @@ uint64_t promp_session_taken(const promp_session_t *session,
                              promp_lane_t lane); /* offset behind the last one taken */
 /* Next byte wanted: everything of the lane before it is here. */
 uint64_t promp_session_received(const promp_session_t *session, promp_lane_t lane);
+/* Behind the last byte of the lane that has come at all, also of what was dropped because something before it was missing. */
+uint64_t promp_session_heard(const promp_session_t *session, promp_lane_t lane);
 bool promp_session_has_record(const promp_session_t *session, promp_lane_t lane);
 
 /* Sets an urgent slot; a later call replaces an earlier one. */

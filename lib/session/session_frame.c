@@ -102,7 +102,7 @@ static promp_err_t on_data(promp_session_t *session, const promp_frame_t *frame,
     return PROMP_OK;
 }
 
-/* On its way since before the last attach. At an offset there is only ever the same byte, so it is as good as what would
+/* On its way since before the last attach, or ahead of its answer. At an offset there is only ever the same byte, so it is as good as what would
  * be sent again, and the only copy when its sender has died. What it lacks is no news. */
 static promp_err_t on_late_data(promp_session_t *session, const promp_frame_t *frame, promp_who_t peer,
                                 int64_t now)
@@ -191,12 +191,13 @@ static promp_err_t on_path(promp_session_t *session, const promp_frame_t *frame,
 {
     bool from_relay = frame->type == PROMP_TYPE_NO_ROUTE || frame->type == PROMP_TYPE_CONGESTED;
     bool any = from_relay && frame->epoch == 0; /* a relay that answers no certain frame */
-    if (frame->epoch < session->epoch && frame->type == PROMP_TYPE_DATA)
+    if (frame->epoch > session->epoch)
+        return PROMP_ERR_MESSAGE_STATE;
+    if (frame->type == PROMP_TYPE_DATA &&
+        (frame->epoch < session->epoch || session->state != PROMP_SESSION_OPEN))
         return on_late_data(session, frame, peer, now);
     if (frame->epoch < session->epoch && !any && !PROMP_MUTANT(5))
         return PROMP_OK;
-    if (frame->epoch > session->epoch)
-        return PROMP_ERR_MESSAGE_STATE;
     if (frame->type == PROMP_TYPE_ATTACHED && session->state != PROMP_SESSION_DOWN)
         return on_attached(session, &message->attached, now);
     if (session->state != PROMP_SESSION_OPEN)

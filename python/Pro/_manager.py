@@ -23,37 +23,31 @@ def close_managers():
         manager._core.end()
 
 
-def _refuse_broker(broker, config):
-    """This version works on one machine only; a broker that is asked for must not be passed over in silence."""
-    if broker is not None and not isinstance(broker, str):
-        raise TypeError("broker is a str, not %s" % type(broker).__name__)
-    if config is not None:
-        config = _os.fspath(config)
-    given = {"broker": broker, "config": config}
-    if _process.worker is None:
-        given.update({name: _os.environ.get(name) or None for name in ("PROMP_BROKER", "PROMP_CONFIG")})
-    for name, value in given.items():
-        if value is not None:
-            raise _promp.error(_promp.ERR_NO_BROKER, "%s is %r" % (name, value))
-
-
 class ProManager(Tasks, Messages, Containers):
     """A manager: starts workers, each a process, and gives them tasks.
 
-    It uses this user's local node, which is started where none runs; in a worker, the node that the worker runs on. It must
-    be used from the thread that created it. Dropping the last reference, leaving a `with` block and the end of the
-    interpreter stop its workers. A task, message or abort for an id that is no living worker's is dropped without an error.
-    Parameters: broker, config - name a broker (ours, beyond the reference); this version has none and refuses.
-    Raises: ProMPError with attributes number and name (12xx of docs/errors.md), TypeError.
+    It uses the broker that `promp join` has written down, else this user's local node, which is started where none runs; in
+    a worker, what the worker itself was started by. It must be used from the thread that created it. Dropping the last
+    reference, leaving a `with` block and the end of the interpreter stop its workers. A task, message or abort for an id
+    that is no living worker's is dropped without an error.
+    Parameters (ours, beyond the reference): broker - "tcp://HOST:PORT", or "local": this user's local node; None: what
+    PROMP_BROKER says, else the configuration. config - the folder with this manager's key and the broker's address; None:
+    PROMP_CONFIG, else ~/.config/promp. In a worker only what is given here counts.
+    Raises: ProMPError with attributes number and name (12xx, 17xx, 18xx of docs/errors.md), TypeError, ValueError.
     Reference: class ProManager.
     """
 
     def __init__(self, broker: "str | None" = None, config: "str | None" = None):
-        _refuse_broker(broker, config)
-        parent = _process.worker
-        self._core = _promp.Manager(parent._core if parent is not None else None, _find.program("promp-node"))
+        if broker is not None and not isinstance(broker, str):
+            raise TypeError("broker is a str, not %s" % type(broker).__name__)
+        if broker == "":
+            raise ValueError("broker is empty; None stands for the configured one")
+        config = None if config is None else _os.fspath(config)
+        parent = _process.worker if broker is None and config is None else None
+        self._core = _promp.Manager(parent._core if parent is not None else None, _find.program("promp-node"), broker, config)
         self._token = object()
         self._refusal = None
+        self._modules = None
         _managers.add(self)
 
     def __enter__(self) -> "ProManager":
@@ -71,10 +65,12 @@ class ProManager(Tasks, Messages, Containers):
         """Starts a worker. It may not be ready then: what is sent to it meanwhile waits.
 
         Parameters (all ours, beyond the reference): labels, cpus, memory (bytes), gpus, node - what the worker's host must
-        have; on one host a start that asks for more than there is, is refused. env - variables added to this process's
-        environment; a value of None removes one. python - "3.12", or the path of another interpreter than this
-        process's. modules - on another host: whether modules may come from here. time_limit - milliseconds that the worker may
-        live; then it is ended.
+        have; what none can ever have is refused. {"gpu": True} is the label gpu of a node, {"zone": "eu"} its label
+        zone-eu; node is the name of a node's key. env - variables added to the environment, this process's, or in a
+        cluster the node's; a value of None removes one. python - "3.12", or an interpreter's path where the worker will
+        be; None: this process's own, in a cluster one of the same version. modules - in a cluster: what a node has not is
+        imported from the folder of this script (sources, as they are at the first start), and from that of the script
+        that a task executes. time_limit - milliseconds that the worker may live; then it is ended.
         Returns: its id, or ProWorker_Invalid; then lastError() tells why.
         Raises: TypeError, ValueError.
         Reference: ProManager.startWorker.
@@ -97,14 +93,34 @@ class ProManager(Tasks, Messages, Containers):
         self._refusal = None
         if not isinstance(modules, (bool, int)):
             raise TypeError("modules is a bool, not %s" % type(modules).__name__)
-        variables, limit = _place.environment(env), _place.time_limit(time_limit)
+        limit = _place.time_limit(time_limit)
         try:
+            if self._core.remote():
+                return self._core.start(*self._for_nodes((labels, cpus, memory, gpus, node), env, python, modules, limit, n))
+            variables = _place.environment(env)
             _place.check_needs(labels, cpus, memory, gpus, node)
             program, argv, extra = _place.command(python)
         except _place.Refused as refused:
             self._refusal = _promp.error(_promp.ERR_NO_PLACE, refused.args[0])
             return []
         return self._core.start(program, argv, variables, None, extra, limit, n)
+
+    def _for_nodes(self, asked, env, python, modules, limit, n):
+        """Returns the arguments of a start by a node of a cluster."""
+        from . import _cluster
+
+        needs = _cluster.needs(*asked)
+        variables, removed = _cluster.environment(env)
+        argv, extra, version = _cluster.command(python, self._offer() if modules else None, removed)
+        return argv[0], argv, variables, None, extra, limit, n, (*needs, version)
+
+    def _offer(self):
+        """Shares the modules beside this process's script, once. Returns the name under which they are, or None."""
+        if self._modules is None and not (_process.remote and _process.importer is None):
+            from ._modules import Modules
+
+            self._modules = Modules(self._core, _process.importer)
+        return self._modules.name if self._modules is not None else None
 
     def stopWorker(self, worker_id: int) -> None:
         """Stops a worker: it gets no new task and ends after its current one; after 1 s it is ended.
@@ -170,7 +186,7 @@ class ProManager(Tasks, Messages, Containers):
         Raises: TypeError.
         """
         parts = self._core.worker_exit(worker_id)
-        return ProWorkerExit(worker_id, *parts, _os.uname().nodename) if parts else None
+        return ProWorkerExit(worker_id, *parts, "" if self._core.remote() else _os.uname().nodename) if parts else None
 
     # --- options ---
 

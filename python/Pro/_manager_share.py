@@ -1,5 +1,6 @@
 """What a ProManager does with containers."""
 
+from ._process import checked_name, is_reserved
 from .Core import NTContainer
 
 
@@ -12,20 +13,21 @@ class Containers:
 
         The manager keeps what c is; what setData() or setRange() makes of c later is not shared. Under a name that is in
         use it takes the place of the other one, which those keep who have it.
-        Parameters: name - 1 to 1,024 bytes of UTF-8. c - a valid container, of another manager, too.
-        Raises: TypeError, ValueError for a null container and a text that is no name, NTContainerError where c could not be
-        made, ProMPError (CONTAINER_LIMIT) for a longer name and beyond a million names, MemoryError.
+        Parameters: name - 1 to 1,024 bytes of UTF-8; those that begin with ".promp/" are reserved. c - a valid container, of
+        another manager, too.
+        Raises: TypeError, ValueError for a null container and a text that is no name, or a reserved one, NTContainerError where
+        c could not be made, ProMPError (CONTAINER_LIMIT) for a longer name and beyond a million names, MemoryError.
         Reference: ProManager.shareContainer.
         """
-        self._core.share(name, c)
+        self._core.share(checked_name(name), c)
 
     def unshareContainer(self, name: str) -> None:
         """Ends the sharing of a container; workers that have it keep it. No effect where there is none of that name.
 
-        Raises: TypeError, ValueError for a text that is no name.
+        Raises: TypeError, ValueError for a text that is no name, or a reserved one.
         Reference: ProManager.unshareContainer.
         """
-        self._core.unshare(name)
+        self._core.unshare(checked_name(name))
 
     def hasSharedContainer(self, name: str) -> bool:
         """Returns True if a container is shared by that name.
@@ -33,4 +35,4 @@ class Containers:
         Raises: TypeError, ValueError for a text that is no name.
         Reference: ProManager.hasSharedContainer.
         """
-        return self._core.shares(name)
+        return self._core.shares(name) and not is_reserved(name)

@@ -2,7 +2,7 @@
 
 import os as _os
 
-from . import _promp
+from . import _process, _promp
 from ._errors import ProTaskError, task_error
 from ._message import ProMPMessage, checked
 from .Core import NTVariantList
@@ -15,14 +15,28 @@ def read_script(file_name):
     path = _os.path.abspath(_os.fspath(file_name))
     if not isinstance(path, str):
         path = _os.fsdecode(path)
+    if _process.remote:  # a path of the manager's host, __file__ for one, means what lies there
+        from . import _received
+
+        text = _received.text_of(path, _process.importer)
+        if text is not None:
+            return path, text
     with tokenize.open(path) as file:
         return path, file.read()
 
 
 class Tasks:
-    """Mixed into ProManager, which has the attribute _core."""
+    """Mixed into ProManager, which has the attributes _core and _modules."""
 
     __slots__ = ()
+
+    def _script(self, file_name):
+        """Reads a script now, and lets the workers have the modules beside it. Returns its absolute path and its text."""
+        self._core.check()
+        path, text = read_script(file_name)
+        if self._modules is not None:
+            self._modules.script(path)
+        return path, text
 
     def _task(self, worker_id, kind, name, file, code, args, result):
         if args is not None and not isinstance(args, (list, tuple)):
@@ -65,8 +79,7 @@ class Tasks:
         Raises: as evalPythonCode(), and OSError (unreadable), SyntaxError (bad encoding).
         Reference: ProManager.executePythonScript.
         """
-        self._core.check()
-        path, text = read_script(file_name)
+        path, text = self._script(file_name)
         self._task(worker_id, _promp.TASK_CODE, None, path, text, None, False)
 
     def executePythonFunction(self, worker_id: int, file_name: str, func_name: str, args: NTVariantList = (),
@@ -77,8 +90,7 @@ class Tasks:
         Raises: what these two raise.
         Reference: ProManager.executePythonFunction.
         """
-        self._core.check()
-        path, text = read_script(file_name)
+        path, text = self._script(file_name)
         self._function(worker_id, func_name, path, text, args, enqueue_result)
 
     def testMessage(self, worker_id: int) -> None:

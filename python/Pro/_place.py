@@ -20,13 +20,18 @@ def _number(name, value, kinds=(int,)):
     return value
 
 
+def numbers(cpus, memory, gpus):
+    """Returns them checked."""
+    return _number("cpus", cpus, (int, float)), _number("memory", memory), _number("gpus", gpus)
+
+
 def check_needs(labels, cpus, memory, gpus, node):
     """Raises Refused for what this host has not, TypeError and ValueError for what makes no sense."""
     if not isinstance(labels, dict):
         raise TypeError("labels is a dict, not %s" % type(labels).__name__)
     if node is not None and not isinstance(node, str):
         raise TypeError("node is a str, not %s" % type(node).__name__)
-    cpus, memory, gpus = _number("cpus", cpus, (int, float)), _number("memory", memory), _number("gpus", gpus)
+    cpus, memory, gpus = numbers(cpus, memory, gpus)
     if labels:
         raise Refused("the local node has no labels, asked for: %s" % ", ".join(map(str, labels)))
     if node is not None and node != os.uname().nodename:
@@ -50,40 +55,56 @@ def time_limit(limit):
     return limit
 
 
-def environment(changes):
-    """Returns this process's environment with the changes, as a list of NAME=value in bytes."""
-    if changes is not None and not isinstance(changes, dict):
-        raise TypeError("env is a dict, not %s" % type(changes).__name__)
-    variables = dict(os.environb)
-    for name, value in (changes or {}).items():
+def changes(env):
+    """Yields name and value of the variables in env, in bytes; None for one that shall not be there."""
+    if env is not None and not isinstance(env, dict):
+        raise TypeError("env is a dict, not %s" % type(env).__name__)
+    for name, value in (env or {}).items():
         key = os.fsencode(name)
         if not key or b"=" in key:
             raise ValueError("%r cannot be the name of a variable" % name)
+        yield key, None if value is None else os.fsencode(value)
+
+
+def environment(env):
+    """Returns this process's environment with the changes, as a list of NAME=value in bytes."""
+    variables = dict(os.environb)
+    for name, value in changes(env):
         if value is None:
-            variables.pop(key, None)
+            variables.pop(name, None)
         else:
-            variables[key] = os.fsencode(value)
+            variables[name] = value
     return [name + b"=" + value for name, value in variables.items()]
 
 
-def _interpreter(python):
-    """Returns the path of the interpreter that was asked for, None for this process's own."""
+def interpreter(python):
+    """Returns what was asked for: (name or path, None), or (None, version); (None, None) for this process's own. Raises
+    Refused, TypeError."""
     if python is None:
-        return None
+        return None, None
     name = os.fspath(python)
     if not isinstance(name, str):
         raise TypeError("python is a version or a path, a str")
     import re
-    import shutil
 
     version = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", name)
-    if version:
-        pair = tuple(map(int, version.groups()[:2]))
-        if pair < (3, 11):
-            raise Refused("Python %s is too old, 3.11 is the first that works" % name)
-        if pair == sys.version_info[:2]:
+    if not version:
+        return name, None
+    pair = tuple(map(int, version.groups()[:2]))
+    if pair < (3, 11):
+        raise Refused("Python %s is too old, 3.11 is the first that works" % name)
+    return None, "%d.%d" % pair
+
+
+def _here(python):
+    """Returns the path of the interpreter that was asked for, None for this process's own."""
+    name, version = interpreter(python)
+    if name is None:
+        if version in (None, "%d.%d" % sys.version_info[:2]):
             return None
-        name = "python%d.%d" % pair
+        name = "python" + version
+    import shutil
+
     path = shutil.which(name)
     if path is None:
         raise Refused("there is no interpreter '%s'" % name)
@@ -99,7 +120,7 @@ def _own_library(path):
 
 def command(python):
     """Returns program, arguments and extra value of a worker that runs this process's Python, or another one."""
-    other = _interpreter(python)
+    other = _here(python)
     program, argv = _find.worker_command(other)
     path = [p if p else os.getcwd() for p in sys.path if isinstance(p, str)]
     if other is None:

@@ -11,6 +11,28 @@ def _int(name, value):
     return value.__index__()
 
 
+def is_reserved(name):
+    """True for names of containers that the package keeps for itself."""
+    return isinstance(name, str) and name.startswith(".promp/")
+
+
+def checked_name(name):
+    """Returns a name of a container that users may have. Raises ValueError for a reserved one."""
+    if is_reserved(name):
+        raise ValueError("names that begin with '.promp/' are reserved")
+    return name
+
+
+def split_address(address):
+    """Returns host and port of "tcp://host:port"; any other address as it is, and 0."""
+    if not address.startswith("tcp://"):
+        return address, 0
+    host, _, port = address[len("tcp://"):].rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return (host, int(port)) if host and port.isdecimal() else (address, 0)
+
+
 class ProWorker:
     """This process as a worker. It cannot be made: proWorkerObject() returns the only one.
 
@@ -83,18 +105,19 @@ class ProWorker:
         self._timeout = _int("timeout", timeout)
 
     def getConnectionAddress(self) -> str:
-        """Returns the address through which the manager is reached: on one host "ipc://" and a path.
+        """Returns the address through which the manager is reached: on one host "ipc://" and a path, in a cluster the
+        broker's host, a name or a number.
 
         Reference: ProWorker.getConnectionAddress.
         """
-        return self._core.address()
+        return split_address(self._core.address())[0]
 
     def getConnectionPort(self) -> int:
         """Returns the port of that address, 0 on one host.
 
         Reference: ProWorker.getConnectionPort.
         """
-        return 0
+        return split_address(self._core.address())[1]
 
     def setupConnection(self, address: str, port: int) -> None:
         """Has no effect: a worker is connected from the beginning.
@@ -160,11 +183,12 @@ class ProWorker:
         question to the manager, its bytes travel when they are read, or not at all where they can be mapped.
         Parameters: name - as in ProManager.shareContainer().
         Returns: an invalid container on failure; its attribute `error` tells why.
-        Raises: TypeError, ValueError for a text that is no name, MemoryError; RuntimeError in a forked process.
+        Raises: TypeError, ValueError for a text that is no name, or a reserved one, MemoryError; RuntimeError in a forked
+        process.
         Reference: ProWorker.getSharedContainer.
         """
         container = NTContainer()
-        self._core.container(container, name)
+        self._core.container(container, checked_name(name))
         return container
 
     def waitObject(self) -> NTIWait:
@@ -176,6 +200,8 @@ class ProWorker:
 
 
 worker = None  # the ProWorker of this process, set once by the main loop of a worker
+remote = False  # whether this worker was started by a node of a cluster
+importer = None  # there: the _import.Importer, where modules may come from the manager
 
 
 def proWorkerObject() -> "ProWorker | None":

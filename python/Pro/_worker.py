@@ -41,9 +41,11 @@ def _execute(task, parts, cache):
     _, kind, name, file, code, args, wants = parts
     module = _main_module(file)
     before, sys.modules["__main__"] = sys.modules.get("__main__"), module
-    folder = os.path.dirname(file) if file else None
+    folder = os.path.dirname(file) if file and not _process.remote else None
     if folder:
         sys.path.insert(0, folder)
+    elif _process.remote:
+        _from_afar(file, code)
     try:
         exec(_compile(cache, code, file or "<remote>"), module.__dict__)
         if kind == _promp.TASK_FUNCTION:
@@ -56,6 +58,16 @@ def _execute(task, parts, cache):
         sys.modules["__main__"] = before
         if folder and folder in sys.path:
             sys.path.remove(folder)
+
+
+def _from_afar(file, code):
+    """A task begins whose script, if it has one, lies on another host, and so do the modules beside it."""
+    if _process.importer is not None:
+        _process.importer.enter(file)
+    if file:
+        from . import _received
+
+        _received.note(file, code.decode("utf-8"), True)
 
 
 def _run(task, parts, cache, core):
@@ -169,6 +181,22 @@ def _serve(core, interrupts):
         task = None
 
 
+def _set_up_afar(core, extra):
+    """A node of a cluster has started this worker: its path is the interpreter's own."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if sys.path and sys.path[0] == package:  # put there by promp-worker, to find us
+        del sys.path[0]
+    sys.path[:] = [p for p in sys.path if p]
+    for name in extra.get("unset") or ():
+        os.environb.pop(name, None)
+    _process.remote = True
+    if extra.get("modules"):
+        from ._import import Importer
+
+        _process.importer = Importer(core, extra["modules"])
+        _process.importer.install()
+
+
 def _set_path(extra):
     if extra.get("path"):
         sys.path[:] = extra["path"]
@@ -180,7 +208,11 @@ def main():
     """Runs the worker of this process until its manager stops it; the process ends when this returns."""
     core = _promp.worker_open()
     _process.worker = _process.ProWorker._make(core)
-    _set_path(core.extra() or {})
+    extra = core.extra() or {}
+    if extra.get("cluster"):
+        _set_up_afar(core, extra)
+    else:
+        _set_path(extra)
     sys.argv[:] = [""]
     sys.stdout, sys.stderr = core.output(1), core.output(2)
     io.TextIOBase.register(type(sys.stdout))

@@ -98,23 +98,26 @@ static void close_manager(promp_pymanager_t *self)
     leave_parent(self);
 }
 
-/* Manager(parent Worker or None, node_program or None) */
+/* Manager(parent Worker or None, node_program or None, broker or None, config or None) */
 static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *parent, *given, *program = NULL;
+    PyObject *parent, *given, *folder, *program = NULL, *keys = NULL, *made = NULL;
+    const char *broker;
     promp_state_t *state = PyType_GetModuleState(type);
     if (kwargs && PyDict_Size(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "Manager takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OO:Manager", &parent, &given))
+    if (!PyArg_ParseTuple(args, "OOzO:Manager", &parent, &given, &broker, &folder))
         return NULL;
-    promp_manager_config_t config = {0};
+    promp_manager_config_t config = {.broker = broker};
     if (parent != Py_None && !(config.parent = promp_worker_of(state, parent)))
         return NULL;
-    if (given != Py_None && !PyUnicode_FSConverter(given, &program))
-        return NULL;
+    if ((given != Py_None && !PyUnicode_FSConverter(given, &program)) ||
+        (folder != Py_None && !PyUnicode_FSConverter(folder, &keys)))
+        goto out;
     config.node_program = program ? PyBytes_AsString(program) : NULL;
+    config.config = keys ? PyBytes_AsString(keys) : NULL;
     promp_pymanager_t *self = (promp_pymanager_t *)PyType_GenericAlloc(type, 0);
     if (!self)
         goto out;
@@ -130,13 +133,15 @@ static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     if (!self->manager) {
         promp_state_raise(state, error.code, error.text);
         leave_parent(self);
-        Py_CLEAR(self);
+        Py_DECREF((PyObject *)self);
         goto out;
     }
     promp_manager_on_output(self->manager, promp_pymanager_on_output, self);
+    made = (PyObject *)self;
 out:
     Py_XDECREF(program);
-    return (PyObject *)self;
+    Py_XDECREF(keys);
+    return made;
 }
 
 static PyObject *manager_close(promp_pymanager_t *self, PyObject *unused)
@@ -245,6 +250,7 @@ static PyMethodDef methods[] = {
     ROW(set_timeout, METH_VARARGS),
     ROW(timeout, METH_NOARGS),
     ROW(level, METH_NOARGS),
+    ROW(remote, METH_NOARGS),
     ROW(is_busy, METH_NOARGS),
     ROW(worker_alive, METH_VARARGS),
     ROW(worker_busy, METH_VARARGS),

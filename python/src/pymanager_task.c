@@ -55,11 +55,23 @@ static bool is_interrupted(void *arg)
     return raised;
 }
 
-/* start(program, argv or None, env or None, folder or None, extra bytes, time limit in ms, count) -> list of ids */
+/* What a worker asks of its node: (labels, thousandths of a processor, bytes, GPUs, node or None, Python's version or None) */
+static int parse_needs(PyObject *needs, promp_start_t *start)
+{
+    unsigned long long memory;
+    if (!PyArg_ParseTuple(needs, "sIKIzz:needs", &start->labels, &start->cpus, &memory, &start->gpus,
+                          &start->node, &start->python))
+        return -1;
+    start->memory = memory;
+    return 0;
+}
+
+/* start(program, argv or None, env or None, folder or None, extra bytes, time limit in ms, count[, needs]) -> list of ids */
 PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
 {
     PyObject *program = NULL, *argv_list, *env_list, *folder_object, *folder = NULL, *keep[2] = {NULL, NULL},
-             *ids = NULL;
+             *ids = NULL, *needs = NULL;
+    promp_start_t start = {0};
     const char **argv = NULL, **env = NULL;
     uint32_t *workers = NULL;
     Py_buffer extra = {0};
@@ -67,8 +79,9 @@ PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
     int limit;
     interrupt_t interrupt = {{NULL, NULL, NULL}};
     promp_manager_t *manager = promp_pymanager_get(self);
-    if (!manager || !PyArg_ParseTuple(args, "O&OOOy*O&n:start", PyUnicode_FSConverter, &program, &argv_list,
-                                      &env_list, &folder_object, &extra, promp_state_ms, &limit, &count))
+    if (!manager ||
+        !PyArg_ParseTuple(args, "O&OOOy*O&n|O!:start", PyUnicode_FSConverter, &program, &argv_list, &env_list,
+                          &folder_object, &extra, promp_state_ms, &limit, &count, &PyTuple_Type, &needs))
         goto out;
     if (count < 1 || count > 1000000) {
         PyErr_SetString(PyExc_ValueError, "the number of workers is not valid");
@@ -78,19 +91,21 @@ PyObject *promp_pymanager_start(promp_pymanager_t *self, PyObject *args)
         goto out;
     if (folder_object != Py_None && !PyUnicode_FSConverter(folder_object, &folder))
         goto out;
+    if (needs && parse_needs(needs, &start) < 0)
+        goto out;
     if (!(workers = PyMem_Calloc((size_t)count, sizeof *workers))) {
         PyErr_NoMemory();
         goto out;
     }
-    promp_start_t start = {.program = PyBytes_AsString(program),
-                           .argv = argv,
-                           .env = env,
-                           .folder = folder ? PyBytes_AsString(folder) : NULL,
-                           .extra = extra.buf,
-                           .extra_size = (size_t)extra.len,
-                           .time_limit = limit,
-                           .interrupted = is_interrupted,
-                           .interrupted_arg = &interrupt};
+    start.program = PyBytes_AsString(program);
+    start.argv = argv;
+    start.env = env;
+    start.folder = folder ? PyBytes_AsString(folder) : NULL;
+    start.extra = extra.buf;
+    start.extra_size = (size_t)extra.len;
+    start.time_limit = limit;
+    start.interrupted = is_interrupted;
+    start.interrupted_arg = &interrupt;
     size_t started = 0;
     self->inside++;
     Py_BEGIN_ALLOW_THREADS

@@ -15,7 +15,9 @@ static void do_new(const tm_line_t *line)
 {
     promp_error_t error = {0};
     promp_manager_config_t config = {.node_program = tm_option(line, "node", NULL),
-                                     .no_start = tm_option(line, "no_start", NULL) != NULL};
+                                     .no_start = tm_option(line, "no_start", NULL) != NULL,
+                                     .broker = tm_option(line, "broker", NULL),
+                                     .config = tm_option(line, "config", NULL)};
     int64_t begin = tm_now();
     *tm_slot() = promp_manager_new(&config, &error);
     tm_answer(line);
@@ -66,7 +68,8 @@ static const char **gather(const tm_line_t *line, const char *key, bool always)
     return list;
 }
 
-/* start PROGRAM [count=N] [argv=..]... [env=..]... [noenv=1] [folder=..] [extra=hex] [extra_size=N] */
+/* start PROGRAM [count=N] [argv=..]... [env=..]... [noenv=1] [folder=..] [extra=hex] [extra_size=N]
+ * [labels=..] [cpus=N] [memory=N] [gpus=N] [on=NODE] [spread=1] [python=V] */
 static void do_start(const tm_line_t *line)
 {
     static char zeros[1 << 20];
@@ -79,7 +82,14 @@ static void do_start(const tm_line_t *line)
                            .env = gather(line, "env", tm_option(line, "noenv", NULL) != NULL),
                            .folder = tm_option(line, "folder", NULL),
                            .extra = extra_size ? zeros : extra,
-                           .extra_size = extra_size ? strtoull(extra_size, NULL, 10) : text_hex(extra)};
+                           .extra_size = extra_size ? strtoull(extra_size, NULL, 10) : text_hex(extra),
+                           .labels = tm_option(line, "labels", NULL),
+                           .cpus = (uint32_t)atoi(tm_option(line, "cpus", "0")),
+                           .memory = strtoull(tm_option(line, "memory", "0"), NULL, 10),
+                           .gpus = (uint32_t)atoi(tm_option(line, "gpus", "0")),
+                           .node = tm_option(line, "on", NULL),
+                           .spread = tm_option(line, "spread", NULL) != NULL,
+                           .python = tm_option(line, "python", NULL)};
     int64_t begin = tm_now();
     promp_err_t e;
     if (count == 1) {

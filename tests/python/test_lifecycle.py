@@ -49,10 +49,13 @@ print("ok")
 """) == "ok\n"
 
 
-def test_no_broker(run):
-    """A broker or configuration that is asked for is refused by number, never passed over (1213); a worker asks its own node."""
+def test_no_broker(run, world):
+    """A broker or configuration that is asked for is refused by number where nobody has joined, never passed over (1213); "local"
+    and a worker without arguments take the local node."""
     assert run(LOOP + """
-for arguments in ({"broker": "tcp://x:1"}, {"config": "/etc/promp"}, {"broker": ""}):
+folder = os.environ["HOME"] + "/.config/promp"
+for arguments in ({"broker": "tcp://x:1"}, {"config": "/nowhere/promp"}, {"config": folder}, {"broker": "tcp://x:1", "config": folder}):
+    os.makedirs(folder, 0o700, exist_ok=True)
     try: ProManager(**arguments)
     except ProMPError as e: assert (e.number, e.name) == (1213, "NO_BROKER") and "broker" in str(e)
     else: raise AssertionError(arguments)
@@ -60,16 +63,27 @@ for arguments in ({"broker": 1}, {"config": 1}, {"unknown": 1}):
     try: ProManager(**arguments)
     except TypeError: pass
     else: raise AssertionError(arguments)
+for broker in ("", "a\\0b"):
+    try: ProManager(broker)
+    except ValueError: pass
+    else: raise AssertionError(broker)
 os.environ["PROMP_BROKER"] = "tcp://x:1"
 try: ProManager()
-except ProMPError as e: assert "PROMP_BROKER" in str(e)
+except ProMPError as e: assert e.number == 1213
+else: raise AssertionError("passed over")
+assert not ProManager("local")._core.remote()
 del os.environ["PROMP_BROKER"]
 m, (w,) = started()
 v = m.startWorker(env={"PROMP_BROKER": "tcp://x:1"})
-m.evalPythonFunction(v, "from Pro.MP import *\\ndef f():\\n m = ProManager(); w = m.startWorker(); return m.isWorkerAlive(w)", "f", [], True); loop(m)
+CODE = "from Pro.MP import *\\ndef f(*broker):\\n m = ProManager(*broker); w = m.startWorker(); return m.isWorkerAlive(w)"
+m.evalPythonFunction(v, CODE, "f", [], True); loop(m)
 assert m.takeResult(v) is True
+m.evalPythonFunction(v, CODE, "f", ["local"], True); loop(m)
+assert m.takeResult(v) is True
+m.evalPythonFunction(v, CODE, "f", ["tcp://x:1"], True); loop(m)
+assert "broker" in str(m.takeError(v))
 print("ok")
-""") == "ok\n"
+""", stderr=None, env={"HOME": str(world.folder)}) == "ok\n"
 
 
 def test_no_node(run):

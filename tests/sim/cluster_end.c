@@ -1,4 +1,4 @@
-/* The dialling end of a link: HELLO, beats, silence, dialling again. */
+/* A manager's end of its link: HELLO, beats, silence, dialling again. */
 #include <stdlib.h>
 
 #include "buf.h"
@@ -6,8 +6,7 @@
 
 static int64_t lease_of(const end_t *end)
 {
-    uint32_t lease = end->node ? cluster_node_lease(end->body)
-                               : promp_manager_core_ops.lease(((cluster_user_t *)end->body)->core);
+    uint32_t lease = promp_manager_core_ops.lease(((cluster_user_t *)end->body)->core);
 
     return lease ? lease : PROMP_TIME_NO_LEASE;
 }
@@ -26,7 +25,7 @@ void cluster_end_say(end_t *end, const promp_message_t *message, const promp_id_
                                 .session = *session};
     out.part[0] = promp_slice(body.data, body.size);
     out.parts = body.size ? 1 : 0;
-    cluster_send(end->conn, &out);
+    cluster_send(end->conn, &out, NULL, 0);
     end->sent = end->cluster->sim->now;
     promp_buf_free(&body);
 }
@@ -43,7 +42,7 @@ void cluster_end_close(end_t *end)
     end->conn = NULL;
     end->up = false;
     end->dial_at = sim->now + sim_between(sim, 1, 100);
-    if (was_up && !end->node)
+    if (was_up)
         cluster_user_path(end->body, false);
 }
 
@@ -52,41 +51,34 @@ static void dial(end_t *end)
     static const promp_id_t none;
     sim_t *sim = end->cluster->sim;
     promp_message_t hello = {.type = PROMP_TYPE_HELLO,
-                             .hello = {.version_low = 1, .version_high = 1, .role = end->node ? 3 : 1}};
+                             .hello = {.version_low = 1, .version_high = 1, .role = 1}};
 
     end->conn = cluster_dial(end);
     end->heard = sim->now;
+    end->told = PROMP_TIME_NO_LEASE;
     cluster_end_say(end, &hello, &none, 0);
 }
 
 static void frame_came(end_t *end, const promp_frame_t *frame)
 {
     sim_t *sim = end->cluster->sim;
-    promp_who_t self = end->node ? PROMP_WHO_NODE : PROMP_WHO_MANAGER;
     promp_message_t m;
     bool mine;
 
     end->heard = sim->now;
     if (frame->type != PROMP_TYPE_WELCOME && frame->type != PROMP_TYPE_REFUSED &&
         frame->type != PROMP_TYPE_BEAT) {
-        if (end->node)
-            cluster_node_frame(end->body, frame);
-        else
-            cluster_user_frame(end->body, frame, &mine);
+        cluster_user_frame(end->body, frame, &mine);
         return;
     }
-    sim_check(sim, promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, self,
+    sim_check(sim, promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_MANAGER,
                                         end->up ? PROMP_AT_UP : PROMP_AT_NEW, 1, &m) == PROMP_OK);
-    if (m.type == PROMP_TYPE_REFUSED && m.refused.error != PROMP_ERR_SILENT &&
-        m.refused.error != PROMP_ERR_NODE_TWICE)
+    if (m.type == PROMP_TYPE_REFUSED && m.refused.error != PROMP_ERR_SILENT)
         sim_fail(sim, "an honest peer is refused: %s", promp_error_name((promp_err_t)m.refused.error));
     if (m.type != PROMP_TYPE_WELCOME)
         return;
     end->up = true;
-    if (end->node)
-        cluster_node_hello(end->body);
-    else
-        cluster_user_path(end->body, true);
+    cluster_user_path(end->body, true);
 }
 
 static void send_all(end_t *end)
@@ -97,12 +89,13 @@ static void send_all(end_t *end)
     cluster_user_t *user = end->body;
     promp_out_t out;
 
-    while (!end->node && promp_manager_core_ops.next(user->core, &out, UINT64_MAX, sim->now)) {
-        cluster_send(end->conn, &out);
+    while (promp_manager_core_ops.next(user->core, &out, UINT64_MAX, sim->now)) {
+        cluster_send(end->conn, &out, NULL, 0);
         end->sent = sim->now;
     }
-    if (sim->now - end->sent >= lease_of(end) / 5) {
-        beat.beat.lease_ms = (uint32_t)(lease_of(end) == PROMP_TIME_NO_LEASE ? 0 : lease_of(end));
+    if (sim->now - end->sent >= promp_min64(lease_of(end), end->told) / 5) {
+        end->told = lease_of(end);
+        beat.beat.lease_ms = (uint32_t)(end->told == PROMP_TIME_NO_LEASE ? 0 : end->told);
         cluster_end_say(end, &beat, &none, 0);
     }
 }
@@ -112,21 +105,19 @@ void cluster_end_turn(end_t *end)
     sim_t *sim = end->cluster->sim;
     parcel_t *parcel;
 
+    if (end->node) {
+        cluster_node_turn(end->body);
+        return;
+    }
     if (!end->conn && sim->now >= end->dial_at)
         dial(end);
     while (end->conn && (parcel = cluster_take(end->cluster, &end->conn->to_end))) {
         promp_frame_t frame = sim_frame_read(sim, parcel->frame);
 
-        if (parcel->tag)
-            promp_broker_core_flushed(end->cluster->broker, parcel->tag, parcel->frame->size);
         frame_came(end, &frame);
-        free(parcel->frame);
-        free(parcel);
+        cluster_done(end->cluster, parcel);
     }
-    if (end->node)
-        cluster_node_turn(end->body);
-    else
-        cluster_user_turn(end->body);
+    cluster_user_turn(end->body);
     if (end->conn && (sim->now >= end->conn->end_sees || sim->now - end->heard >= lease_of(end) * 2 / 5))
         cluster_end_close(end);
     else if (end->up)

@@ -17,18 +17,30 @@ parcel_t *cluster_take(cluster_t *cluster, parcels_t *parcels)
     return parcel;
 }
 
-static void put(cluster_t *cluster, parcels_t *parcels, sim_frame_t *frame, uint64_t tag)
+static void put(cluster_t *cluster, parcels_t *parcels, sim_frame_t *frame, cluster_node_t *from,
+                uint64_t tag)
 {
     parcel_t *parcel = sim_alloc(sizeof *parcel);
     sim_t *sim = cluster->sim;
 
     parcels->clear =
         promp_max64(parcels->clear, sim->now + (cluster->good ? 1 : sim_between(sim, 0, cluster->delay)));
-    *parcel = (parcel_t){.frame = frame, .at = parcels->clear, .tag = tag};
+    *parcel = (parcel_t){.frame = frame, .at = parcels->clear, .tag = tag, .from = from};
     if (!parcels->first)
         parcels->last = &parcels->first;
     *parcels->last = parcel;
     parcels->last = &parcel->next;
+}
+
+/* Whoever passed it on is told that it has left. */
+void cluster_done(cluster_t *cluster, parcel_t *parcel)
+{
+    if (parcel->tag && parcel->from)
+        cluster_node_flushed(parcel->from, parcel->tag, parcel->frame->size);
+    else if (parcel->tag && cluster->broker)
+        promp_broker_core_flushed(cluster->broker, parcel->tag, parcel->frame->size);
+    free(parcel->frame);
+    free(parcel);
 }
 
 void cluster_drop(cluster_t *cluster, parcels_t *parcels)
@@ -37,10 +49,7 @@ void cluster_drop(cluster_t *cluster, parcels_t *parcels)
         parcel_t *parcel = parcels->first;
 
         parcels->first = parcel->next;
-        if (parcel->tag && cluster->broker)
-            promp_broker_core_flushed(cluster->broker, parcel->tag, parcel->frame->size);
-        free(parcel->frame);
-        free(parcel);
+        cluster_done(cluster, parcel);
     }
     parcels->last = &parcels->first;
 }
@@ -64,12 +73,71 @@ conn_t *cluster_dial(end_t *end)
     return conn;
 }
 
-void cluster_send(conn_t *conn, const promp_out_t *out)
+void cluster_send(conn_t *conn, const promp_out_t *out, cluster_node_t *from, uint64_t tag)
 {
     cluster_t *cluster = conn->end->cluster;
 
     if (conn->broker && conn->broker_sees == PROMP_NEVER)
-        put(cluster, &conn->to_broker, sim_frame_of(cluster->sim, out), 0);
+        put(cluster, &conn->to_broker, sim_frame_of(cluster->sim, out), from, tag);
+    else if (tag)
+        cluster_node_flushed(from, tag, out->frame.size);
+}
+
+void cluster_hang_up(conn_t *conn)
+{
+    cluster_t *cluster = conn->end->cluster;
+
+    for (parcel_t *parcel = conn->to_broker.first; parcel; parcel = parcel->next) {
+        if (parcel->tag)
+            cluster_node_flushed(parcel->from, parcel->tag, parcel->frame->size);
+        parcel->tag = 0;
+    }
+    if (conn->broker_sees == PROMP_NEVER)
+        conn->broker_sees = cluster->sim->now + sim_between(cluster->sim, 20, 2 * PROMP_TIME_SWEEP);
+    cluster_drop(cluster, &conn->to_end);
+    conn->end->conn = NULL;
+    conn->end = NULL;
+}
+
+/* --- links of workers --- */
+
+wire_t *cluster_wire(void)
+{
+    wire_t *wire = sim_alloc(sizeof *wire);
+
+    wire->agent = wire->worker = true;
+    return wire;
+}
+
+void cluster_wire_send(cluster_node_t *node, wire_t *wire, bool to_agent, const promp_out_t *out,
+                       uint64_t tag)
+{
+    cluster_t *cluster = node->end->cluster;
+
+    if (to_agent ? wire->agent : wire->worker)
+        put(cluster, to_agent ? &wire->to_agent : &wire->to_worker, sim_frame_of(cluster->sim, out),
+            to_agent ? NULL : node, tag);
+    else if (tag)
+        cluster_node_flushed(node, tag, out->frame.size);
+}
+
+void cluster_wire_close(cluster_node_t *node, wire_t **at, bool agent)
+{
+    wire_t *wire = *at;
+
+    if (!wire)
+        return;
+    *at = NULL;
+    if (agent)
+        wire->agent = false;
+    else
+        wire->worker = false;
+    cluster_drop(node->end->cluster, agent ? &wire->to_agent : &wire->to_worker);
+    if (wire->agent || wire->worker)
+        return;
+    cluster_drop(node->end->cluster, &wire->to_agent);
+    cluster_drop(node->end->cluster, &wire->to_worker);
+    free(wire);
 }
 
 void cluster_break(conn_t *conn, int64_t broker_after, int64_t end_after)
@@ -183,7 +251,7 @@ static void do_effect(cluster_t *cluster, const promp_broker_effect_t *effect)
 
     check_whose(cluster, conn, &out->frame);
     if (conn->end && conn->broker_sees == PROMP_NEVER)
-        put(cluster, &conn->to_end, sim_frame_of(cluster->sim, out), effect->tag);
+        put(cluster, &conn->to_end, sim_frame_of(cluster->sim, out), NULL, effect->tag);
     else if (effect->tag)
         promp_broker_core_flushed(cluster->broker, effect->tag, out->frame.size);
 }
@@ -208,8 +276,7 @@ static void read_conn(cluster_t *cluster, conn_t *conn)
         promp_broker_core_frame(cluster->broker, conn->number, &frame, sim->now);
         sim_memory_leave();
         effects(cluster);
-        free(parcel->frame);
-        free(parcel);
+        cluster_done(cluster, parcel);
     }
     if (conn->broker && sim->now >= conn->broker_sees) {
         conn->broker = false;

@@ -1,263 +1,289 @@
-/* A node as a broker sees it: it starts and ends workers, tells what it has, keeps exit records, relays what is its own, and
- * gives up when the broker is silent for too long. Its workers send every number back, and some are managers themselves. */
+/* An agent's shell: what its core wants, done on simulated links; and the end of it and of its node. */
 #include <stdlib.h>
 
 #include "buf.h"
 #include "cluster.h"
 
-static const promp_id_t none;
-
-sim_t *cluster_node_sim(const cluster_node_t *node)
+static sim_t *sim_of(const cluster_node_t *node)
 {
     return node->end->cluster->sim;
 }
 
-copy_t *cluster_node_find(const cluster_node_t *node, const promp_id_t *id)
+void cluster_node_flushed(cluster_node_t *node, uint64_t tag, uint64_t bytes)
 {
-    for (copy_t *copy = node->copies; copy; copy = copy->next)
-        if (promp_id_equal(&copy->id, id))
-            return copy;
-    return NULL;
+    if (node->agent)
+        promp_agent_core_flushed(node->agent, tag, bytes);
 }
 
-uint32_t cluster_node_lease(const cluster_node_t *node)
-{
-    uint32_t lease = 0;
+/* --- what it wants --- */
 
-    for (const copy_t *copy = node->copies; copy; copy = copy->next)
-        if (!lease || copy->lease < lease)
-            lease = copy->lease;
-    return lease;
+static void send(cluster_node_t *node, uint32_t link, const promp_out_t *out, uint64_t tag)
+{
+    if (link == node->broker && node->end->conn)
+        cluster_send(node->end->conn, out, node, tag);
+    else if (link != node->broker && node->wire[link])
+        cluster_wire_send(node, node->wire[link], false, out, tag);
+    else if (tag)
+        promp_agent_core_flushed(node->agent, tag, out->frame.size);
 }
 
-/* The worker here whose manager core has this session. */
-copy_t *cluster_node_manager(const cluster_node_t *node, const promp_id_t *id)
+static void forward(cluster_node_t *node, const promp_agent_effect_t *e)
 {
-    for (copy_t *copy = node->copies; copy; copy = copy->next)
-        for (const job_t *job = copy->core && copy->manages ? copy->user.jobs : NULL; job; job = job->next)
-            if (promp_id_equal(&job->session, id))
-                return copy;
-    return NULL;
+    promp_out_t out = {.frame = *e->frame, .urgent = e->urgent};
+
+    out.frame.fds = 0;
+    out.part[0] = e->frame->body;
+    out.parts = out.part[0].size ? 1 : 0;
+    send(node, e->link, &out, e->urgent ? 0 : e->tag);
 }
 
-void cluster_node_to_user(copy_t *copy, promp_type_t type, const promp_id_t *session,
-                          const promp_message_t *message)
+static void close_link(cluster_node_t *node, uint32_t link)
 {
-    promp_buf_t body = {0};
-    promp_frame_t frame = {.type = (uint8_t)type, .session = *session};
-    bool mine;
-
-    sim_check(copy->user.cluster->sim, promp_message_encode(message, &body) == PROMP_OK);
-    frame.size = promp_frame_size(body.size);
-    frame.body = promp_slice(body.data, body.size);
-    cluster_user_frame(&copy->user, &frame, &mine);
-    promp_buf_free(&body);
+    if (link != node->broker) {
+        cluster_wire_close(node, &node->wire[link], true);
+        return;
+    }
+    node->broker = PROMP_AGENT_NONE;
+    if (node->end->conn)
+        cluster_hang_up(node->end->conn);
 }
 
-/* To whoever manages the copy: a worker here, or somebody behind the broker. */
-void cluster_node_tell(cluster_node_t *node, copy_t *copy, const promp_message_t *m)
+/* Who comes too late is not found. */
+static void dial(cluster_node_t *node, uint32_t link)
 {
-    copy_t *manager = copy->local ? cluster_node_manager(node, &copy->id) : NULL;
+    sim_t *sim = sim_of(node);
 
-    if (manager)
-        cluster_node_to_user(manager, m->type, &copy->id, m);
-    else if (!copy->local && node->end->up)
-        cluster_end_say(node->end, m, &copy->id, 0);
+    sim_check(sim, node->broker == PROMP_AGENT_NONE && !node->end->conn);
+    node->broker = link;
+    if (node->end->cluster->accidents && !node->end->cluster->gentle && !node->end->cluster->good &&
+        sim_chance(sim, 50))
+        promp_agent_core_closed(node->agent, link, PROMP_ERR_BROKER_ABSENT, sim->now);
+    else
+        node->end->conn = cluster_dial(node->end);
 }
 
-static void tell_broker(cluster_node_t *node, promp_type_t type, const promp_id_t *id)
+static void to_keeper(cluster_node_t *node, const promp_agent_effect_t *e)
 {
-    promp_message_t m = {.type = type};
+    sim_t *sim = sim_of(node);
+    sim_frame_t *copy = sim_frame_of(sim, e->out);
+    promp_frame_t frame = sim_frame_read(sim, copy);
 
-    if (node->end->up)
-        cluster_end_say(node->end, &m, id, 0);
-}
-
-/* --- ends --- */
-
-static void tell_gone(cluster_node_t *node, copy_t *copy)
-{
-    promp_message_t m = {.type = PROMP_TYPE_GONE, .gone = {.cause = copy->cause}};
-
-    copy->told = cluster_node_sim(node)->now + copy->lease / 5;
-    cluster_node_tell(node, copy, &m);
-}
-
-void cluster_node_forget(cluster_node_t *node, copy_t *copy)
-{
-    for (copy_t **at = &node->copies; *at; at = &(*at)->next)
-        if (*at == copy) {
-            *at = copy->next;
-            break;
-        }
-    promp_worker_core_destroy(&copy->core);
-    if (copy->manages)
-        cluster_user_end(&copy->user);
-    tell_broker(node, PROMP_TYPE_OVER, &copy->id);
+    node->event = NULL;
+    if (e->link != PROMP_AGENT_NONE) {
+        sim_check(sim, e->link < CLUSTER_LINKS && !node->wire[e->link]);
+        node->event = node->wire[e->link] = cluster_wire();
+        frame.fds = 1;
+    }
+    for (copy_t *c = frame.type == PROMP_TYPE_EXIT_SEEN ? node->copies : NULL; c; c = c->next)
+        if (promp_id_equal(&c->id, &frame.session) && c->collected)
+            c->seen_exit = true;
+    node->event_id = frame.session;
+    promp_keeper_core_frame(node->keeper, &frame, sim->now);
+    cluster_keeper_effects(node);
+    cluster_wire_close(node, &node->event, false);
     free(copy);
 }
 
-void cluster_node_end(cluster_node_t *node, copy_t *copy, promp_err_t cause)
+static void end_agent(cluster_node_t *node)
 {
-    if (!copy->core)
+    if (!node->agent)
         return;
-    promp_worker_core_destroy(&copy->core);
-    copy->cause = cause;
-    copy->keep = cluster_node_sim(node)->now + copy->lease;
-    tell_gone(node, copy);
+    for (uint32_t i = 0; i < CLUSTER_LINKS; i++)
+        cluster_wire_close(node, &node->wire[i], true);
+    if (node->end->conn)
+        cluster_hang_up(node->end->conn);
+    promp_agent_core_destroy(&node->agent);
+    node->agent_ended = true;
+    node->handles = 0;
 }
 
-/* --- starts --- */
-
-static void hear_start(cluster_node_t *node, const promp_frame_t *frame)
+static void do_effect(cluster_node_t *node, const promp_agent_effect_t *e)
 {
-    sim_t *sim = cluster_node_sim(node);
-    copy_t *copy = cluster_node_find(node, &frame->session);
-    promp_message_t m,
-        refused = {.type = PROMP_TYPE_START_REFUSED, .start_refused = {.error = PROMP_ERR_PROCESSES}};
+    sim_t *sim = sim_of(node);
+    copy_t *copy;
 
-    sim_check(sim, promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_NODE,
-                                        PROMP_AT_UP, 1, &m) == PROMP_OK);
-    sim_check(sim, !promp_id_is_none(&m.start.owner));
-    size_t count = 0;
+    switch (e->kind) {
+    case PROMP_AGENT_SEND:
+        send(node, e->link, e->out, 0);
+        break;
+    case PROMP_AGENT_FORWARD:
+        forward(node, e);
+        break;
+    case PROMP_AGENT_CLOSE:
+        close_link(node, e->link);
+        break;
+    case PROMP_AGENT_TO_KEEPER:
+        to_keeper(node, e);
+        break;
+    case PROMP_AGENT_SLAY:
+        if ((copy = cluster_keeper_process(node, e->pid)))
+            cluster_keeper_kill(copy, 9, 0);
+        break;
+    case PROMP_AGENT_DROP:
+        sim_check(sim, --node->handles >= 0);
+        break;
+    case PROMP_AGENT_DIAL:
+        dial(node, e->link);
+        break;
+    case PROMP_AGENT_WATCH:
+    case PROMP_AGENT_UNWATCH:
+    case PROMP_AGENT_KILL_KEEPER:
+    case PROMP_AGENT_END:
+        sim_fail(sim, "effect %d of a healthy node: %s", e->kind, promp_error_name(e->error));
+    }
+}
 
-    for (const copy_t *c = node->copies; c; c = c->next)
-        count += c->core != NULL;
-    if (!copy && sim_chance(sim, node->end->cluster->refusals)) {
-        cluster_end_say(node->end, &refused, &frame->session, 0);
+static bool effects(cluster_node_t *node)
+{
+    promp_agent_effect_t e;
+    bool any = false;
+
+    for (; promp_agent_core_next(node->agent, &e); any = true)
+        do_effect(node, &e);
+    return any;
+}
+
+/* --- what comes --- */
+
+static void read_keeper(cluster_node_t *node)
+{
+    mail_t *mail;
+
+    while (node->agent && (mail = node->mail)) {
+        promp_frame_t frame = sim_frame_read(sim_of(node), mail->frame);
+
+        node->mail = mail->next;
+        if (!node->mail)
+            node->mail_last = &node->mail;
+        node->handles += mail->handle >= 0;
+        promp_agent_core_keeper_frame(node->agent, &frame, mail->handle, sim_of(node)->now);
+        effects(node);
+        free(mail->frame);
+        free(mail);
+    }
+}
+
+static void read_link(cluster_node_t *node, uint32_t link, parcels_t *parcels)
+{
+    cluster_t *cluster = node->end->cluster;
+    parcel_t *parcel = cluster_take(cluster, parcels);
+    promp_frame_t frame = sim_frame_read(cluster->sim, parcel->frame);
+
+    sim_trace_frame(cluster->sim, link == node->broker ? "agent <- broker" : "agent <- worker", &frame);
+    promp_agent_core_frame(node->agent, link, &frame, cluster->sim->now);
+    effects(node);
+    cluster_done(cluster, parcel);
+}
+
+static bool has_come(const cluster_node_t *node, const parcels_t *parcels)
+{
+    return parcels->first && parcels->first->at <= sim_of(node)->now;
+}
+
+static void read_broker(cluster_node_t *node)
+{
+    conn_t *conn = node->end->conn;
+
+    while (conn && node->end->conn == conn && has_come(node, &conn->to_end))
+        read_link(node, node->broker, &conn->to_end);
+    if (!conn || node->end->conn != conn || sim_of(node)->now < conn->end_sees)
         return;
-    }
-    if (!copy) {
-        sim_check(sim, count < node->places || node->end->cluster->accidents);
-        copy = sim_alloc(sizeof *copy);
-        *copy = (copy_t){.next = node->copies,
-                         .id = frame->session,
-                         .owner = m.start.owner,
-                         .parent = m.start.parent,
-                         .lease = m.start.lease_ms,
-                         .pid = 100};
-        node->copies = copy;
-        copy->core = promp_worker_core_new(&copy->id, sim->now);
-        sim_check(sim, copy->core);
-        promp_worker_core_ops.path(copy->core, true, false, &node->identity, sim->now);
-        copy->local = cluster_node_manager(node, &copy->id) != NULL;
-    }
-    if (!copy->core) {
-        tell_gone(node, copy);
+    promp_agent_core_closed(node->agent, node->broker, PROMP_ERR_CLOSED, sim_of(node)->now);
+    effects(node);
+}
+
+static void read_worker(cluster_node_t *node, uint32_t link)
+{
+    wire_t *wire = node->wire[link];
+
+    while (wire && node->wire[link] == wire && has_come(node, &wire->to_agent))
+        read_link(node, link, &wire->to_agent);
+    if (!wire || node->wire[link] != wire || wire->worker || wire->to_agent.first)
         return;
-    }
-    m = (promp_message_t){.type = PROMP_TYPE_STARTED, .started = {.pid = copy->pid}};
-    cluster_end_say(node->end, &m, &copy->id, 0);
-    if (copy->local)
-        cluster_node_tell(node, copy, &m);
+    promp_agent_core_closed(node->agent, link, PROMP_ERR_CLOSED, sim_of(node)->now);
+    effects(node);
 }
 
-/* --- the link to the broker --- */
-
-void cluster_node_hello(cluster_node_t *node)
+static void agent_turn(cluster_node_t *node)
 {
-    promp_message_t m = {.type = PROMP_TYPE_OFFER,
-                         .offer = {.node = node->identity, .places = node->places, .cpus = 8000}};
+    uint32_t first = (uint32_t)sim_below(sim_of(node), CLUSTER_LINKS);
 
-    cluster_end_say(node->end, &m, &none, 0);
-    for (const copy_t *copy = node->copies; copy; copy = copy->next) {
-        m = (promp_message_t){.type = PROMP_TYPE_HELD,
-                              .held = {.owner = copy->owner,
-                                       .parent = copy->parent,
-                                       .lease_ms = copy->lease,
-                                       .pid = copy->pid,
-                                       .state = copy->core ? 2 : 3}};
-        if (copy->core || !copy->local)
-            cluster_end_say(node->end, &m, &copy->id, 0);
-    }
-    m = (promp_message_t){.type = PROMP_TYPE_HELD_END};
-    cluster_end_say(node->end, &m, &none, 0);
-    /* What was asked for while there was no way: asked again, as a manager's own link would. */
-    for (copy_t *copy = node->copies; copy; copy = copy->next)
-        if (copy->core && copy->manages) {
-            cluster_user_path(&copy->user, false);
-            cluster_user_path(&copy->user, true);
-        }
-}
-
-/* A frame of a session for the worker here. */
-void cluster_node_to_worker(cluster_node_t *node, copy_t *copy, const promp_frame_t *frame)
-{
-    sim_t *sim = cluster_node_sim(node);
-    bool mine;
-
-    if (copy->core)
-        sim_check(sim, promp_worker_core_ops.frame(copy->core, frame, &mine, sim->now) == PROMP_OK);
-    else
-        tell_gone(node, copy);
-}
-
-static void no_route(cluster_node_t *node, const promp_frame_t *frame)
-{
-    promp_message_t m = {.type = PROMP_TYPE_NO_ROUTE};
-
-    if (frame->type != PROMP_TYPE_NO_ROUTE)
-        cluster_end_say(node->end, &m, &frame->session, frame->epoch);
-}
-
-void cluster_node_frame(cluster_node_t *node, const promp_frame_t *frame)
-{
-    copy_t *copy = cluster_node_find(node, &frame->session),
-           *manager = cluster_node_manager(node, &frame->session);
-    promp_message_t m;
-    bool mine;
-
-    node->heard = cluster_node_sim(node)->now;
-    if (frame->type == PROMP_TYPE_START) {
-        hear_start(node, frame);
-    } else if (frame->type == PROMP_TYPE_KILL) {
-        sim_check(cluster_node_sim(node),
-                  promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_NODE,
-                                       PROMP_AT_UP, 1, &m) == PROMP_OK);
-        if (copy && copy->core)
-            cluster_node_end(node, copy, (promp_err_t)m.kill.cause);
-        else if (copy)
-            tell_gone(node, copy);
-    } else if (frame->type == PROMP_TYPE_GONE_ACK) {
-        if (copy && !copy->core)
-            cluster_node_forget(node, copy);
-    } else if (frame->type == PROMP_TYPE_QUEUED && !manager) {
-        return;
-    } else if (manager) { /* its worker is elsewhere */
-        cluster_user_frame(&manager->user, frame, &mine);
-    } else if (copy) {
-        cluster_node_to_worker(node, copy, frame);
-    } else {
-        no_route(node, frame);
+    read_keeper(node);
+    read_broker(node);
+    for (uint32_t i = 0; i < CLUSTER_LINKS; i++)
+        read_worker(node, (first + i) % CLUSTER_LINKS);
+    for (int rounds = 0;; rounds++) {
+        promp_agent_core_tick(node->agent, sim_of(node)->now);
+        if (!effects(node))
+            return;
+        sim_check(sim_of(node), rounds < 20);
     }
 }
-
-/* --- time --- */
 
 void cluster_node_turn(cluster_node_t *node)
 {
-    sim_t *sim = cluster_node_sim(node);
-    copy_t *copy, *next;
+    if (node->rested)
+        return;
+    cluster_keeper_turn(node);
+    if (node->agent)
+        agent_turn(node);
+    for (copy_t *copy = node->copies; copy; copy = copy->next)
+        if (!copy->dead)
+            cluster_worker_turn(copy);
+}
 
-    if (node->end->conn && node->end->heard > node->heard)
-        node->heard = node->end->heard;
-    for (copy = node->copies; copy; copy = copy->next)
-        cluster_worker_turn(node, copy);
-    for (copy = node->copies; copy; copy = next) {
-        next = copy->next;
-        if (copy->core)
-            continue;
-        if (sim->now >= copy->told)
-            tell_gone(node, copy);
-        if (sim->now >= copy->keep || (copy->local && !cluster_node_manager(node, &copy->id)))
-            cluster_node_forget(node, copy);
+/* --- beginning and end --- */
+
+void cluster_node_agent(cluster_node_t *node)
+{
+    const promp_agent_config_t config = {.seed = sim_random(sim_of(node)),
+                                         .build = "sim",
+                                         .cluster = true,
+                                         .offer = {.places = node->places, .cpus = 8000}};
+
+    while (node->mail) {
+        mail_t *mail = node->mail;
+
+        node->mail = mail->next;
+        free(mail->frame);
+        free(mail);
     }
+    node->mail_last = &node->mail;
+    node->broker = PROMP_AGENT_NONE;
+    node->agent = promp_agent_core_new(&config, sim_of(node)->now);
+    sim_check(sim_of(node), node->agent);
+}
+
+void cluster_node_begin(cluster_node_t *node)
+{
+    promp_put64(node->identity.b, sim_random(sim_of(node)) | 1);
+    node->mail_last = &node->mail;
+    node->broker = PROMP_AGENT_NONE;
+    node->agent_ended = false;
+    node->keeper = promp_keeper_core_new(sim_random(sim_of(node)), &node->identity, sim_of(node)->now);
+    sim_check(sim_of(node), node->keeper);
+}
+
+void cluster_node_kill_agent(cluster_node_t *node)
+{
+    end_agent(node);
+}
+
+void cluster_node_drain(cluster_node_t *node)
+{
+    sim_check(sim_of(node), node->agent);
+    promp_agent_core_drain(node->agent, sim_of(node)->now);
+    effects(node);
+}
+
+void cluster_node_end(cluster_node_t *node)
+{
+    end_agent(node);
+    cluster_keeper_free(node);
 }
 
 void cluster_node_restart(cluster_node_t *node)
 {
-    cluster_end_close(node->end);
-    while (node->copies)
-        cluster_node_forget(node, node->copies);
-    promp_put64(node->identity.b, sim_random(cluster_node_sim(node)) | 1);
+    cluster_node_end(node);
+    cluster_node_begin(node);
 }

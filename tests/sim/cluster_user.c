@@ -82,9 +82,12 @@ void cluster_user_act(cluster_user_t *user)
         job = job->next;
     if (!job || !job->answered || job->refused)
         return;
-    if (sim_chance(sim, 950))
+    if (sim_chance(sim, 950)) {
         send_number(user, job);
-    else if (sim_chance(sim, 500))
+        return;
+    }
+    job->left = true;
+    if (sim_chance(sim, 500))
         promp_manager_core_stop(user->core, job->id, sim->now);
     else
         promp_manager_core_kill(user->core, job->id, PROMP_ERR_WORKER_STOPPED);

@@ -16,6 +16,7 @@ typedef struct {
     size_t large;      /* bytes of each of them beyond the first few */
     uint8_t outcome;   /* 0 done, 1 failed */
     bool deaf;         /* ignores aborts */
+    bool crash;        /* its worker dies of it, with its output just sent */
     bool strays;       /* leaves a process behind */
     int64_t time;      /* ms that it takes */
     /* what it did */
@@ -27,6 +28,9 @@ typedef struct {
     unsigned results, failures;
     bool unknown;
 } job_task_t;
+
+#define JOB_TASKS   64
+#define JOB_OUTPUTS (JOB_TASKS * 40)
 
 struct job_worker {
     promp_id_t session;
@@ -41,6 +45,9 @@ struct job_worker {
     uint64_t messages_down, messages_down_seen; /* manager to worker */
     uint64_t messages_up, messages_up_seen;
     uint64_t outputs, outputs_seen;
+    bool congested;        /* something it said was dropped for want of room: it was told to say it again */
+    uint64_t *output_ends; /* where the records of the output lane end */
+    uint64_t outputs_said; /* so many of them a link or a direct way was given */
     bool was_alive, was_dead;
     bool redirect;
     bool collected, exit_seen; /* the keeper has its exit record; it may forget it */

@@ -2,6 +2,7 @@
  * then good weather, in which everything comes to its end and leaves nothing behind. */
 #include <stdlib.h>
 
+#include "buf.h"
 #include "cluster.h"
 
 #define BROKER_MEMORY 2
@@ -17,7 +18,7 @@ static void accident(cluster_t *cluster)
     int64_t stall = sim->now + sim_between(sim, 1, cluster->lease * 2);
 
     if (cluster->gentle)
-        dice = dice < 300 ? 0 : 300;
+        dice = dice < 300 ? 0 : dice < 450 ? 250 : 400;
     if (dice < 150) {
         sim_trace(sim, "the broker restarts");
         cluster_broker_end(cluster);
@@ -25,6 +26,9 @@ static void accident(cluster_t *cluster)
     } else if (dice < 250 && end->node) {
         sim_trace(sim, "node %u restarts", end->key);
         cluster_node_restart(end->body);
+    } else if (dice < 350 && end->node) {
+        sim_trace(sim, "the agent of %u dies", end->key);
+        cluster_node_kill_agent(end->body);
     } else if (dice < 600 && end->conn) {
         sim_trace(sim, "the link of %u breaks", end->key);
         cluster_break(end->conn, sim_between(sim, 0, 2 * PROMP_TIME_SWEEP),
@@ -46,7 +50,7 @@ static void turn(cluster_t *cluster)
     for (unsigned i = 0; i < CLUSTER_ENDS; i++)
         cluster_end_turn(&cluster->end[i]);
     cluster_conns_free(cluster, false);
-    if (cluster->good)
+    if (cluster->good || cluster->calm)
         return;
     for (unsigned i = 0; i < CLUSTER_MANAGERS; i++)
         if (sim_chance(sim, 300))
@@ -64,7 +68,8 @@ static void next_turn(sim_t *sim, void *arg)
 static void run(cluster_t *cluster, int64_t ms)
 {
     for (int64_t until = cluster->sim->now + ms; cluster->sim->now < until;) {
-        sim_at(cluster->sim, cluster->sim->now + (cluster->good ? 4 : 1) * CLUSTER_STEP, next_turn, cluster);
+        sim_at(cluster->sim, cluster->sim->now + (cluster->good || cluster->calm ? 4 : 1) * CLUSTER_STEP,
+               next_turn, cluster);
         sim_step(cluster->sim);
     }
 }
@@ -99,7 +104,7 @@ static void begin(cluster_t *cluster, sim_t *sim)
 
         node->end = end;
         node->places = (uint32_t)sim_between(sim, 1, 8);
-        promp_put64(node->identity.b, sim_random(sim) | 1);
+        cluster_node_begin(node);
     }
     cluster_broker_begin(cluster);
 }
@@ -147,20 +152,76 @@ static void await_end(cluster_t *cluster)
         sim_fail(cluster->sim, "the broker holds %zu bytes", sim_memory_of(BROKER_MEMORY));
 }
 
+static bool all_started(const cluster_user_t *user)
+{
+    /* Of one that was ended while it waited, a broker without memory says nothing for a while. */
+    for (const job_t *job = user->jobs; job; job = job->next)
+        if (!job->answered ||
+            (!job->refused && !job->left && promp_manager_core_worker_alive(user->core, job->id) &&
+             !promp_manager_core_pid(user->core, job->id))) {
+            sim_trace(user->cluster->sim, "session %llu has no process",
+                      (unsigned long long)promp_get64(job->session.b));
+            return false;
+        }
+    return true;
+}
+
+/* Who says nothing for longer than a lease is not forgotten: workers live, who need not wait for a place has
+ * a process, and the broker counts what there is. */
+static void keep_calm(cluster_t *cluster)
+{
+    promp_broker_counters_t count;
+    size_t living = 0;
+    bool started = true;
+
+    cluster->calm = true;
+    run(cluster, cluster->lease * 3 / 2);
+    cluster->calm = false;
+    for (unsigned i = 0; i < CLUSTER_MANAGERS; i++)
+        started = started && all_started(cluster->end[i].body);
+    for (unsigned i = CLUSTER_MANAGERS; i < CLUSTER_ENDS; i++)
+        for (const copy_t *c = ((cluster_node_t *)cluster->end[i].body)->copies; c; c = c->next) {
+            living += !c->dead;
+            started = started && (!c->manages || c->dead || all_started(&c->user));
+        }
+    promp_broker_core_count(cluster->broker, &count);
+    sim_check(cluster->sim, started || count.waiting);
+    sim_check(cluster->sim, count.places_used == living && count.asked == 0);
+}
+
+/* Nodes that hold nothing are done as soon as they are asked, and the broker hears it. */
+static void drain_nodes(cluster_t *cluster)
+{
+    promp_broker_counters_t count;
+
+    for (unsigned i = CLUSTER_MANAGERS; i < CLUSTER_ENDS; i++)
+        cluster_node_drain(cluster->end[i].body);
+    run(cluster, 1000);
+    for (unsigned i = CLUSTER_MANAGERS; i < CLUSTER_ENDS; i++)
+        sim_check(cluster->sim, ((cluster_node_t *)cluster->end[i].body)->rested);
+    promp_broker_core_count(cluster->broker, &count);
+    sim_check(cluster->sim, count.nodes == 0 && count.places == 0);
+}
+
 void sim_scene_cluster(sim_t *sim)
 {
     cluster_t cluster;
 
     begin(&cluster, sim);
     run(&cluster, CHAOS);
+    if (cluster.gentle || !cluster.accidents)
+        keep_calm(&cluster);
     cluster.good = true;
     run(&cluster, 5 * cluster.lease);
     await_quiet(&cluster);
     await_end(&cluster);
+    drain_nodes(&cluster);
     sim_trace(sim, "%llu numbers came back", (unsigned long long)cluster.echoes);
     sim_check(sim, cluster.echoes || cluster.accidents);
     for (unsigned i = 0; i < CLUSTER_ENDS; i++) {
-        if (!cluster.end[i].node)
+        if (cluster.end[i].node)
+            cluster_node_end(cluster.end[i].body);
+        else
             cluster_user_end(cluster.end[i].body);
         free(cluster.end[i].body);
     }

@@ -165,6 +165,7 @@ static void destroy(world_t *world)
         job_worker_t *job = world->jobs.workers;
         world->jobs.workers = job->next;
         free(job->tasks);
+        free(job->output_ends);
         free(job);
     }
 }

@@ -117,7 +117,10 @@ typedef struct {
 typedef struct {
     promp_id_t session;
     pipe_t *pipe;
-    int end; /* ours: 0 the manager's, 1 the worker's */
+    int end;       /* ours: 0 the manager's, 1 the worker's */
+    bool held;     /* only read: a worker's, until its core may move */
+    bool came;     /* something has come over it */
+    bool read_out; /* its other end is closed or dead, and all that it sent was read */
     promp_port_t port;
 } side_t;
 
@@ -146,8 +149,9 @@ int64_t hub_settle(hub_t *hub);
 void hub_close(hub_t *hub);
 
 /* world_side.c */
-side_t *side_find(hub_t *hub, const promp_id_t *session);
+side_t *side_to(hub_t *hub, const promp_id_t *session); /* that we send on */
 void side_add(hub_t *hub, promp_port_t port, const promp_id_t *session, pipe_t *pipe, int end);
+void side_use(hub_t *hub, const promp_id_t *session);   /* it is held no more */
 void side_drain(hub_t *hub, const promp_id_t *session); /* its other end is dead */
 void side_lent(hub_t *hub, const promp_frame_t *frame, packet_t *packet);
 void sides_make(hub_t *hub);
@@ -188,6 +192,7 @@ typedef struct {
     job_task_t *task;
     int64_t task_end, linger;
     int strays; /* processes that it left behind */
+    bool crash; /* at the end of its turn */
     bool is_manager;
     user_t user; /* it is a manager itself */
 } worker_t;
@@ -203,6 +208,7 @@ void manager_died(proc_t *proc);
 proc_t *manager_start(world_t *world);
 void worker_turn(proc_t *proc);
 void worker_died(proc_t *proc);
+void worker_said(hub_t *hub, const promp_frame_t *frame); /* a link or a direct way has this DATA */
 proc_t *worker_start(world_t *world, pipe_t *pipe, const promp_id_t *session);
 /* Bodies of processes that are gone are freed when nobody is inside them any more. */
 void proc_reap(world_t *world);

@@ -78,6 +78,13 @@ static void slay(proc_t *proc, uint32_t pid)
         proc_kill(victim, 9, 0);
 }
 
+/* Of what is dropped for want of room the last may be lost with its worker. */
+static void note_congested(world_t *world, const promp_frame_t *frame)
+{
+    for (job_worker_t *job = world->jobs.workers; job && frame->type == PROMP_TYPE_CONGESTED; job = job->next)
+        job->congested |= promp_id_equal(&job->session, &frame->session);
+}
+
 static void do_effect(proc_t *proc, const promp_agent_effect_t *e)
 {
     agent_t *agent = proc->body;
@@ -85,6 +92,7 @@ static void do_effect(proc_t *proc, const promp_agent_effect_t *e)
     sim_t *sim = world->sim;
     switch (e->kind) {
     case PROMP_AGENT_SEND:
+        note_congested(world, &e->out->frame);
         send(world, agent->links[e->link], (packet_t){.frame = sim_frame_of(sim, e->out)});
         break;
     case PROMP_AGENT_FORWARD:

@@ -235,12 +235,14 @@ static void send_one(hub_t *hub, const promp_out_t *out)
 {
     sim_t *sim = sim_of(hub);
     bool session = promp_message_row(out->frame.type)->on == PROMP_ON_SESSION;
-    side_t *side = session ? side_find(hub, &out->frame.session) : NULL;
+    side_t *side = session ? side_to(hub, &out->frame.session) : NULL;
     const packet_t packet = {.frame = sim_frame_of(sim, out)};
+    if (hub->worker && out->frame.type == PROMP_TYPE_DATA)
+        worker_said(hub, &out->frame);
     if (side) {
         pipe_send(side->pipe, side->end, packet);
-        side->port.ops->side(side->port.core, &side->session, true, pipe_room(side->pipe, side->end),
-                             sim->now);
+        side->port.ops->side(side->port.core, &side->session, PROMP_WAY_OPEN,
+                             pipe_room(side->pipe, side->end), sim->now);
     } else {
         pipe_send(hub->pipe, 1, packet);
         hub->last_sent = sim->now;
@@ -256,8 +258,11 @@ static void send_all(hub_t *hub)
         for (size_t i = 0; i < hub->count; i++) {
             const promp_port_t *port = &hub->ports[i];
             promp_out_t out;
-            if (!port->ops->next(port->core, &out, pipe_room(hub->pipe, 1), sim->now))
+            if (!port->ops->next(port->core, &out, pipe_room(hub->pipe, 1), sim->now)) {
+                if (port->ops == &promp_worker_core_ops && promp_worker_core_may_move(port->core))
+                    side_use(hub, &hub->session);
                 continue;
+            }
             some = true;
             sim_check(sim, ++frames < 20000);
             send_one(hub, &out);

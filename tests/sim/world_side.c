@@ -8,7 +8,7 @@ static sim_t *sim_of(const hub_t *hub)
     return hub->proc->world->sim;
 }
 
-side_t *side_find(hub_t *hub, const promp_id_t *session)
+static side_t *side_find(hub_t *hub, const promp_id_t *session)
 {
     for (size_t i = 0; i < hub->sides; i++)
         if (promp_id_equal(&hub->side[i].session, session))
@@ -16,10 +16,17 @@ side_t *side_find(hub_t *hub, const promp_id_t *session)
     return NULL;
 }
 
+side_t *side_to(hub_t *hub, const promp_id_t *session)
+{
+    side_t *side = side_find(hub, session);
+    return side && !side->held ? side : NULL;
+}
+
 static void tell_room(hub_t *hub, side_t *side)
 {
-    side->port.ops->side(side->port.core, &side->session, true, pipe_room(side->pipe, side->end),
-                         sim_of(hub)->now);
+    if (!side->held)
+        side->port.ops->side(side->port.core, &side->session, PROMP_WAY_OPEN,
+                             pipe_room(side->pipe, side->end), sim_of(hub)->now);
 }
 
 void side_add(hub_t *hub, promp_port_t port, const promp_id_t *session, pipe_t *pipe, int end)
@@ -29,19 +36,30 @@ void side_add(hub_t *hub, promp_port_t port, const promp_id_t *session, pipe_t *
         return;
     }
     side_t *side = &hub->side[hub->sides++];
-    *side = (side_t){.session = *session, .pipe = pipe, .end = end, .port = port};
+    *side = (side_t){.session = *session, .pipe = pipe, .end = end, .port = port, .held = hub->worker};
     pipe->end[end].proc = hub->proc;
     tell_room(hub, side);
     sim_trace(sim_of(hub), "%s has a side", hub->proc->name);
 }
 
+void side_use(hub_t *hub, const promp_id_t *session)
+{
+    side_t *side = side_find(hub, session);
+    if (!side || !side->held)
+        return;
+    side->held = false;
+    tell_room(hub, side);
+    sim_trace(sim_of(hub), "%s uses its side", hub->proc->name);
+}
+
 static void side_end(hub_t *hub, side_t *side)
 {
     side_t over = *side;
+    promp_way_t way = !over.read_out ? PROMP_WAY_CUT : over.came ? PROMP_WAY_READ_OUT : PROMP_WAY_UNUSED;
     *side = hub->side[--hub->sides];
     pipe_close(over.pipe, over.end);
     sim_trace(sim_of(hub), "%s has a side less", hub->proc->name);
-    over.port.ops->side(over.port.core, &over.session, false, 0, sim_of(hub)->now);
+    over.port.ops->side(over.port.core, &over.session, way, 0, sim_of(hub)->now);
 }
 
 /* What has come over it; false: it is over. */
@@ -52,6 +70,7 @@ static bool read_side(hub_t *hub, size_t i)
         promp_frame_t frame = sim_frame_read(sim_of(hub), packet->frame);
         const promp_port_t port = hub->side[i].port;
         bool mine = false;
+        hub->side[i].came = true;
         sim_trace_frame(sim_of(hub), hub->proc->name, &frame);
         sim_check(sim_of(hub), promp_id_equal(&frame.session, &hub->side[i].session));
         promp_err_t error = port.ops->frame(port.core, &frame, &mine, sim_of(hub)->now);
@@ -60,8 +79,10 @@ static bool read_side(hub_t *hub, size_t i)
         if (hub->proc->dead)
             return true;
     }
-    if (pipe_ended(hub->side[i].pipe, hub->side[i].end))
+    if (pipe_ended(hub->side[i].pipe, hub->side[i].end)) {
+        hub->side[i].read_out = true;
         return false;
+    }
     tell_room(hub, &hub->side[i]);
     return true;
 }
@@ -78,15 +99,20 @@ void sides_read(hub_t *hub)
     }
 }
 
+static void drain(hub_t *hub, side_t *side, bool dead)
+{
+    pipe_hurry(side->pipe, side->end);
+    read_side(hub, (size_t)(side - hub->side));
+    side->read_out |= dead;
+    if (!hub->proc->dead)
+        side_end(hub, side);
+}
+
 void side_drain(hub_t *hub, const promp_id_t *session)
 {
     side_t *side = side_find(hub, session);
-    if (!side)
-        return;
-    pipe_hurry(side->pipe, side->end);
-    read_side(hub, (size_t)(side - hub->side));
-    if (!hub->proc->dead)
-        side_end(hub, side);
+    if (side)
+        drain(hub, side, true);
 }
 
 void sides_end(hub_t *hub, void *core)
@@ -97,8 +123,7 @@ void sides_end(hub_t *hub, void *core)
         } else if (core) {
             side_end(hub, &hub->side[i]);
         } else {
-            const promp_id_t session = hub->side[i].session;
-            side_drain(hub, &session);
+            drain(hub, &hub->side[i], false);
         }
     }
 }

@@ -119,6 +119,19 @@ static void check_cause(const world_t *world, promp_err_t cause)
         sim_fail(world->sim, "a worker was lost for nothing: %s", promp_error_name(cause));
 }
 
+/* What it had said, in whatever socket, is here, or not certain. Only what found no room is missing for certain. */
+static void check_loss(user_t *user, const job_worker_t *job)
+{
+    promp_worker_exit_t end;
+    if (!job->redirect || !promp_manager_core_exit(user->core, job->id, &end) || end.unsure)
+        return;
+    if (job->outputs_seen < job->outputs_said && !(job->congested && end.lost_output))
+        sim_fail(user->world->sim,
+                 "worker %u had sent %llu records of output, %llu came, %llu bytes are said to be lost",
+                 job->id, (unsigned long long)job->outputs_said, (unsigned long long)job->outputs_seen,
+                 (unsigned long long)end.lost_output);
+}
+
 static void look_at_worker(user_t *user, job_worker_t *job)
 {
     sim_t *sim = user->world->sim;
@@ -162,6 +175,9 @@ void user_process(user_t *user)
         look_at_worker(user, job);
     if (promp_manager_core_pending(user->core)) /* more has come meanwhile: the user comes back */
         proc_wake_at(user->proc, user->world->sim->now + 5);
+    else
+        for (job_worker_t *job = user->workers; job; job = job->next_of_user)
+            check_loss(user, job);
     if (user->ending) /* also those that have started only now */
         promp_manager_core_stop(user->core, PROMP_WORKER_ALL, user->world->sim->now);
 }

@@ -66,7 +66,7 @@ static void give_task(user_t *user, job_worker_t *job)
     world_t *world = user->world;
     sim_t *sim = world->sim;
     if (job->count == job->capacity) {
-        job->capacity = 64;
+        job->capacity = JOB_TASKS;
         if (!job->tasks)
             job->tasks = sim_alloc(job->capacity * sizeof *job->tasks);
         if (job->count == job->capacity)
@@ -80,6 +80,7 @@ static void give_task(user_t *user, job_worker_t *job)
                        .large = large ? (size_t)sim_below(sim, 200000) : 0,
                        .outcome = sim_chance(sim, 150),
                        .deaf = sim_chance(sim, 100),
+                       .crash = sim_chance(sim, 20),
                        .strays = sim_chance(sim, 50),
                        .time = sim_chance(sim, 500) ? 0 : sim_between(sim, 1, 200)};
     uint8_t args[8];

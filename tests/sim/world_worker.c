@@ -33,6 +33,15 @@ void worker_died(proc_t *proc)
         proc_stir(proc->world->keeper);
 }
 
+void worker_said(hub_t *hub, const promp_frame_t *frame)
+{
+    job_worker_t *job = ((worker_t *)hub->proc->body)->job;
+    uint64_t end = frame->offset + frame->size - PROMP_FRAME_HEADER;
+    if (frame->lane == PROMP_LANE_OUTPUT && promp_id_equal(&frame->session, &job->session))
+        while (job->outputs_said < job->outputs && job->output_ends[job->outputs_said] <= end)
+            job->outputs_said++;
+}
+
 /* --- the program --- */
 
 static size_t fill(uint8_t bytes[64], uint64_t n)
@@ -78,7 +87,10 @@ static void work(worker_t *worker)
         promp_err_t error = promp_worker_core_output(worker->core, 1, promp_slice(bytes, size));
         if (error)
             break;
-        job->outputs++;
+        if (!job->output_ends)
+            job->output_ends = sim_alloc(JOB_OUTPUTS * sizeof *job->output_ends);
+        uint64_t before = job->outputs ? job->output_ends[job->outputs - 1] : 0;
+        job->output_ends[job->outputs++] = before + PROMP_RECORD_HEAD + 1 + 4 + size;
     }
     for (unsigned i = 0; i < task->messages; i++) {
         size_t size = fill(small, job->messages_up);
@@ -91,6 +103,7 @@ static void work(worker_t *worker)
         worker->strays++;
         worker->hub.proc->world->strays++;
     }
+    worker->crash = task->crash;
     task->outputs = task->messages = 0;
     task->strays = false;
     free(large);
@@ -236,6 +249,8 @@ void worker_turn(proc_t *proc)
         if (worker->is_manager)
             user_process(&worker->user);
         proc_wake_at(proc, hub_settle(hub));
+        if (worker->crash)
+            proc_kill(proc, 11, 0);
         if (!proc->dead)
             acts(proc);
     }

@@ -1,6 +1,6 @@
 /* notify.h - telling the service manager (systemd) how the program is, where it asks for it; sd_notify(3). */
-#ifndef PROMP_BROKER_NOTIFY_H
-#define PROMP_BROKER_NOTIFY_H
+#ifndef PROMP_BASE_NOTIFY_H
+#define PROMP_BASE_NOTIFY_H
 
 #include "base.h"
 

@@ -1,0 +1,379 @@
+"""Pro.MP over a cluster: a broker and two nodes on loopback, set up as users set them up; scripts are the same as on one host."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import textwrap
+
+import pytest
+import test_reference as reference
+from conftest import PACKAGE, PYTHON
+from support import build, cluster, proc
+from test_survey import SURVEY
+
+LOOP = """
+import os, sys, time
+from Pro.MP import *
+from Pro.Core import *
+
+def loop(m):
+    while m.isBusy():
+        m.wait()
+        m.processMessages()
+
+def call(m, w, code, *args):
+    m.evalPythonFunction(w, code, "f", list(args), True)
+    loop(m)
+    error = m.takeError(w)
+    return error or m.takeResult(w)
+
+def fine(m):
+    assert m.lastError() is None, m.lastError()
+
+"""
+
+
+class Place(cluster.Cluster):
+    """A broker, the nodes "one" and "two", and a folder that has joined as manager."""
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.serving = self.broker()
+        self.nodes = {name: self.node(name, "--places", "6", "--python", PYTHON, *labels)
+                      for name, labels in (("one", ()), ("two", ("--labels", "gpu zone-eu")))}
+        self.joined = self.manager_config()
+
+    def start(self, args, **options):
+        env = {"PYTHONPATH": str(PACKAGE), "PROMP_CONFIG": str(self.joined), "PROMP_PYTHON": PYTHON, **options.pop("env", {})}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": self.world.folder, **options}
+        return self.world.popen(list(map(str, args)), env=env, **options)
+
+    def script(self, text, *args, **options):
+        path = self.world.folder / f"script{len(self.world.popens)}.py"
+        path.write_text(LOOP + textwrap.dedent(text))
+        return self.start([PYTHON, path, *args], **options)
+
+    def finish(self, process, timeout=60):
+        try:
+            out, err = process.communicate(timeout=build.scaled(timeout))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"it hangs\n{out}{err}\n{self.logs()}") from None
+        assert (process.returncode, err) == (0, ""), f"{process.returncode}\n{out}{err}\n{self.logs()}"
+        return out
+
+    def python(self, text, **options):
+        """Output of a script that must end well and print nothing on stderr."""
+        return self.finish(self.script(text, **options))
+
+    def logs(self):
+        return "".join(f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in self.folder.glob("*.log"))
+
+
+@pytest.fixture
+def place(world):
+    assert cluster.built(), "promp-broker is not built"
+    p = Place(world)
+    yield p
+    for program in (*p.nodes.values(), p.serving):
+        if program.process.poll() is None:
+            program.stop()
+    left = list(p.folder.glob("promp-*"))
+    assert not left, f"private folders of workers are left: {left}"
+
+
+@pytest.mark.skipif(not reference.SCRIPTS, reason="the documentation is not beside this repository")
+def test_reference(place):
+    """Aim: the documentation's scripts run unchanged over a cluster: only a folder was joined."""
+    folder = place.world.folder / "path" / "to"
+    folder.mkdir(parents=True)
+    (folder / "remote.py").write_text("print('from the file')\n")
+    for number in sorted(reference.EXPECTED):
+        path = place.world.folder / f"reference{number}.py"
+        path.write_text(reference.SCRIPTS[number])
+        out = place.finish(place.start([cluster.PROMP, "-r", path]))
+        assert reference.EXPECTED[number](out), (number, out)
+
+
+def test_where(place):
+    """Aim: workers run on the nodes, in a private folder that is gone after them, with the node's variables, those that were given and none of
+    the manager's, with the node's path; they reach their manager through the broker; node=, labels= and python= are obeyed."""
+    out = place.python("""
+        os.environ["OF_THE_MANAGER"] = "x"
+        CODE = '''
+        import os, sys
+        from Pro.MP import *
+        def f():
+            w = proWorkerObject()
+            open("scratch", "w").write("x")
+            return [os.getcwd(), os.environ.get("OF_THE_MANAGER"), os.environ.get("GIVEN"), sys.path, os.getppid(),
+                    w.getConnectionAddress(), w.getConnectionPort(), proWorkerProcessLevel(), "%d.%d" % sys.version_info[:2]]
+        '''
+        import textwrap
+        CODE = textwrap.dedent(CODE)
+        m = ProManager()
+        for options in ({}, {"node": "one"}, {"node": "two"}, {"labels": {"gpu": True, "zone": "eu"}}, {"python": "3.11"},
+                        {"python": sys.executable, "cpus": 0.5, "memory": 1 << 20}):
+            w = m.startWorker(env={"GIVEN": "y", "OTHER": None}, **options)
+            assert w, (options, m.lastError())
+            print(call(m, w, CODE))
+        """)
+    rows = [eval(line) for line in out.splitlines()]
+    keepers = {name: {p.pid for p in proc.descendants() if p.pid == program.pid or p.parent == program.pid}
+               for name, program in place.nodes.items()}
+    host, port = re.fullmatch(r"tcp://(.*):(\d+)", place.address).groups()
+    folders = set()
+    for folder, of_manager, given, path, parent, address, its_port, level, version in rows:
+        assert (of_manager, given, level, version) == (None, "y", 1, "3.11") and (address, its_port) == (host, int(port))
+        assert not [p for p in path if p.startswith((str(place.world.folder), str(PACKAGE)))]
+        folders.add(folder)
+    assert len(folders) == len(rows) and str(place.world.folder) not in folders
+    proc.wait_until(lambda: not [f for f in folders if os.path.exists(f)], 10, lambda: f"no folders: {folders}")
+    assert rows[1][4] in keepers["one"] and {rows[2][4], rows[3][4]} <= keepers["two"], (rows, keepers)
+
+
+def test_refused(place):
+    """Aim: what no node can have is refused at once with ProWorker_Invalid and NO_PLACE, and lastError() names it; the next start works."""
+    out = place.python("""
+        m = ProManager()
+        for options in ({"node": "three"}, {"node": "no node"}, {"labels": {"tape": True}}, {"labels": {"a b": ""}}, {"cpus": 4000},
+                        {"cpus": 1e9}, {"memory": 1 << 60}, {"memory": 1 << 70}, {"gpus": 9}, {"python": "3.99"}, {"python": "2.7"}):
+            begin = time.monotonic()
+            assert m.startWorker(**options) == ProWorker_Invalid, options
+            e = m.lastError()
+            assert time.monotonic() - begin < 3
+            print(e.number, e.name, e)
+        for wrong in ({"labels": 5}, {"labels": {1: 2}}, {"labels": {"a": 1.5}}, {"node": 1}, {"cpus": "1"}):
+            try: m.startWorker(**wrong)
+            except TypeError: continue
+            raise AssertionError(wrong)
+        for wrong in ({"labels": {"a": False}}, {"cpus": float("nan")}, {"cpus": -1}, {"env": {"": "x"}}):
+            try: m.startWorker(**wrong)
+            except ValueError: continue
+            raise AssertionError(wrong)
+        w = m.startWorker()
+        print(call(m, w, "def f(): return 5"))
+        """)
+    lines = out.splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [["1307", "NO_PLACE"]] * 11 and lines[-1] == "5"
+
+
+def test_waiting(place):
+    """Aim: starts beyond all places are accepted, alive and not ready, and get theirs when others end; what was sent to them waits."""
+    assert place.python("""
+        m = ProManager()
+        ids = m.startWorkers(14)
+        assert len(ids) == 14 and m.workersAlive() == 14, (ids, m.lastError())
+        for w in ids: m.evalPythonFunction(w, "def f(n): return n", "f", [w], True)
+        until = time.monotonic() + 20
+        while sum(map(m.isWorkerReady, ids)) < 12 and time.monotonic() < until:
+            m.wait(100); m.processMessages()
+        late = [w for w in ids if not m.isWorkerReady(w)]
+        assert len(late) == 2 and all(map(m.isWorkerAlive, late)), late
+        for w in [w for w in ids if w not in late][:2]:
+            m.stopWorker(w)
+        loop(m)
+        results = []
+        while m.hasResults(): results.append(m.takeResult(ProWorker_Any))
+        print(sorted(results) == ids, m.workersAlive())
+        """) == "True 12\n"
+
+
+def test_survey(place):
+    """Aim: the survey over a cluster finds what it finds on one host."""
+    tree = place.world.folder / "tree"
+    for i in range(40):
+        path = tree / f"d{i % 7}" / f"f{i}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((b"\x7fELF", b"text ", os.urandom(10))[i % 3] * (1 + i * 977 % 50000))
+    (tree / "copy").write_bytes((tree / "d1" / "f1").read_bytes())
+    args = [PYTHON, SURVEY, "--json", "--quiet", "--workers", "4", tree]
+    there = json.loads(place.finish(place.start(args)))
+    here = json.loads(place.finish(place.start(args, env={"PROMP_BROKER": "local"})))
+    there.pop("seconds", None), here.pop("seconds", None)
+    assert there == here and there
+
+
+def test_modules(place):
+    """Aim: what the nodes miss comes from the script's folder; output, results and tracebacks are as on one host."""
+    project = place.world.folder / "project"
+    (project / "pack").mkdir(parents=True)
+    (project / "pack" / "__init__.py").write_text("from . import inner\n")
+    (project / "pack" / "inner.py").write_text("def go(n):\n    return 10 // n  # inner\n")
+    (project / "task.py").write_text("import pack\ndef f(n): return pack.inner.go(n)\n")
+    (project / "main.py").write_text(LOOP + textwrap.dedent("""
+        task = os.path.join(os.path.dirname(__file__), "task.py")
+        m = ProManager()
+        for w in (m.startWorker(node="one"), m.startWorker(node="two"), m.startWorker(modules=False)):
+            for n in (2, 0):
+                m.executePythonFunction(w, task, "f", [n], True)
+            loop(m)
+            e = m.takeError(w)
+            print([m.takeResult(w), e.kind, e.traceback])
+        """))
+    rows = [eval(line) for line in place.finish(place.start([PYTHON, project / "main.py"])).splitlines()]
+    for result, kind, trace in rows[:2]:
+        assert (result, kind) == (5, "ZeroDivisionError") and "return 10 // n  # inner" in trace and "return pack.inner.go(n)" in trace
+    assert rows[2][:2] == [None, "ModuleNotFoundError"]
+
+
+def test_levels(place):
+    """Aim: workers of workers of workers: each is a manager over the same broker, output comes to the root, results go up, and modules go
+    down; the end of the root ends them all."""
+    (place.world.folder / "helper.py").write_text("def twice(n): return 2 * n\n")
+    out = place.python("""
+        CODE = '''
+        import time
+        from Pro.MP import *
+        import helper
+        def f(code, level):
+            print("level", proWorkerProcessLevel(), flush=True)
+            if level == 4:
+                return helper.twice(1)
+            m = ProManager()
+            m.setOptions(ProMPOpt_RedirectOutput)
+            w = m.startWorker()
+            assert w, m.lastError()
+            m.evalPythonFunction(w, code, "f", [code, level + 1], True)
+            while m.isBusy():
+                m.wait()
+                m.processMessages()
+            assert not m.hasErrors(), m.takeError(w)
+            return helper.twice(m.takeResult(w))
+        '''
+        import textwrap
+        CODE = textwrap.dedent(CODE)
+        m = ProManager()
+        m.setOptions(ProMPOpt_RedirectOutput)
+        print(call(m, m.startWorker(), CODE, CODE, 1), flush=True)
+        """)
+    assert out == "level 1\nlevel 2\nlevel 3\nlevel 4\n16\n"
+
+
+def test_containers(place):
+    """Aim: containers of 20 MiB, file and memory, come whole to both nodes, slices and searches agree, a file that changes is an
+    error."""
+    data = place.world.folder / "data"
+    data.write_bytes(os.urandom(20 << 20) + b"needle in the end")
+    out = place.python("""
+        path = sys.argv[1]
+        m = ProManager()
+        m.shareContainer("file", createContainerFromFile(path))
+        c = NTContainer()
+        c.setData(open(path, "rb").read())
+        m.shareContainer("memory", c)
+        CODE = '''
+        import hashlib
+        from Pro.MP import *
+        def f(name):
+            c = proWorkerObject().getSharedContainer(name)
+            digest = hashlib.sha256()
+            for at in range(0, len(c), 1 << 20): digest.update(c.read(at, 1 << 20))
+            return [digest.hexdigest(), c[100:110], c.findFirst(b"needle in").offset]
+        '''
+        import textwrap
+        CODE = textwrap.dedent(CODE)
+        for node in ("one", "two"):
+            w = m.startWorker(node=node)
+            for name in ("file", "memory"): print(call(m, w, CODE, name))
+        with open(path, "ab") as file: file.write(b"more")
+        print(str(call(m, m.startWorker(), CODE, "file")))
+        """.replace("sys.argv[1]", repr(str(data))))
+    lines = out.splitlines()
+    whole = data.read_bytes()[:-4]
+    assert [eval(line) for line in lines[:4]] == [[hashlib.sha256(whole).hexdigest(), whole[100:110], whole.index(b"needle in")]] * 4
+    assert "changed" in lines[4]
+
+
+def test_ends(place):
+    """Aim: a worker that is killed, one that exits, one whose node is killed: each is told with its cause and its last words, its task
+    fails, the others go on."""
+    process = place.script("""
+        m = ProManager()
+        m.setManagerTimeout(2000)
+        a, b, c = [m.startWorker(node="one") for i in range(3)]
+        d = m.startWorker(node="two")
+        m.evalPythonCode(a, "import os, signal; os.write(2, b'last words'); os.kill(os.getpid(), signal.SIGKILL)")
+        m.evalPythonCode(b, "import os; os._exit(7)")
+        m.evalPythonFunction(c, "import time\\ndef f(): time.sleep(0.5); return 'c'", "f", [], True)
+        loop(m)
+        while not (m.workerExit(a) and m.workerExit(b)):
+            m.wait(50)
+            m.processMessages()
+        x, y = m.workerExit(a), m.workerExit(b)
+        assert (x.number, x.signal, x.output) == (1502, 9, b"last words"), x
+        assert (y.number, y.code, y.node) == (1501, 7, ""), y
+        assert m.takeResult(ProWorker_Any) == "c" and m.takeError(a).number == 1502 and m.takeError(b).number == 1501
+        assert m.isWorkerAlive(c) and m.isWorkerAlive(d) and m.workersAlive() == 2
+        m.evalPythonCode(d, "print('runs', flush=True); import time; time.sleep(60)")
+        print("now", flush=True)
+        loop(m)
+        print(m.isWorkerAlive(d), m.takeError(d).number, m.isWorkerAlive(c), call(m, c, "def f(): return 1"))
+        """)
+    assert process.stdout.readline() == "now\n", process.stderr.read() + place.logs()
+    place.nodes["two"].kill()
+    assert place.finish(process) == "False 1506 True 1\n"
+
+
+def test_broker_restart(place):
+    """Aim: the broker is killed and started again while work goes on, twice: every task runs once and every result comes once, in order."""
+    process = place.script("""
+        m = ProManager()
+        m.setOptions(ProMPOpt_AtomicOutput)
+        ids = m.startWorkers(4)
+        assert len(ids) == 4, m.lastError()
+        CODE = '''
+        import time
+        def f(n):
+            time.sleep(0.02)
+            print("did", n)
+            return n
+        '''
+        import textwrap
+        CODE = textwrap.dedent(CODE)
+        for n in range(400): m.evalPythonFunction(ids[n % 4], CODE, "f", [n], True)
+        got = []
+        while m.isBusy():
+            m.wait(100)
+            m.processMessages()
+            while m.hasResults():
+                got.append(m.takeResult(ProWorker_Any))
+                print("got", len(got), flush=True)
+        assert sorted(got) == list(range(400)), sorted(got)
+        for i in range(4): assert [n for n in got if n % 4 == i] == list(range(i, 400, 4))
+        assert not m.hasErrors() and m.workersAlive() == 4, m.takeError(ProWorker_Any)
+        print("end", flush=True)
+        """)
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line in ("got 50\n", "got 200\n"):
+            place.serving.kill()
+            place.serving = place.broker()
+    assert process.wait(build.scaled(60)) == 0, process.stderr.read() + place.logs()
+    did = [int(line.split()[1]) for line in lines if line.startswith("did ")]
+    assert sorted(did) == list(range(400)) and lines[-1] == "end"
+
+
+def test_no_broker(place):
+    """Aim: a broker that is not there, a key that was revoked, an address or a folder that is wrong: each is a number within 6 s, the local
+    node is not taken instead; broker="local" takes it."""
+    (place.folder / "empty").mkdir(mode=0o700)
+    place.run(cluster.AUTH, "revoke", "manager", stdin="")
+    out = place.python("""
+        for arguments in ({}, {"broker": "tcp://127.0.0.1:1"}, {"broker": "tcp://nowhere.invalid:5599"}, {"broker": "127.0.0.1"},
+                          {"broker": "", }, {"config": "empty"}, {"config": "nowhere"}):
+            begin = time.monotonic()
+            try: ProManager(**arguments)
+            except (ProMPError, ValueError) as e: print(getattr(e, "name", "ValueError"), time.monotonic() - begin < 6, e)
+            else: print("made", arguments)
+        m = ProManager("local")
+        print(call(m, m.startWorker(), "from Pro.MP import *\\ndef f(): return proWorkerObject().getConnectionAddress()[:6]"))
+        """.replace('"empty"', repr(str(place.folder / "empty"))))
+    names = [line.split()[:2] for line in out.splitlines()]
+    assert names[0] == ["KEY_REFUSED", "True"], out
+    assert names[-1] == ["ipc://"], out
