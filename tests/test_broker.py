@@ -241,7 +241,7 @@ def test_locked_key(site, tmp_path):
     options = ["--listen", LOCAL]
     assert "--passphrase" in fails(site, *options, error="KEY_LOCKED", start_new_session=True)
     fails(site, *options, "--passphrase-file", wrong, error="KEY_PASSPHRASE")
-    fails(site, *options, "--passphrase-file", tmp_path / "none", error="KEY_MISSING")
+    fails(site, *options, "--passphrase-file", tmp_path / "none", error="NOT_FOUND")
     fails(site, *options, "--passphrase-fd", 77, error="SYSTEM")
     words.chmod(0o644)
     fails(site, *options, "--passphrase-file", words, error="KEY_READABLE")
@@ -522,7 +522,8 @@ def test_next_key_taken_back(site, broker):
 
 
 def test_next_key_that_is_locked(site, broker, tmp_path):
-    """Aim: a next key that cannot be unlocked leaves the one before in service, and says so."""
+    """Aim: a next key that cannot be unlocked leaves the one before in service, and says so; its passphrase may
+    come later."""
     words = tmp_path / "words"
     words.write_text("correct horse\n")
     words.chmod(0o600)
@@ -531,6 +532,10 @@ def test_next_key_that_is_locked(site, broker, tmp_path):
     site.auth("rotate", "broker", "--overlap", "0", "--passphrase-from", words)
     until_said(broker, rf" {ERR['KEY_LOCKED']} .*still served")
     assert site.peer(key, server=old).welcome(role=1)
+    (site.keys / "broker.zpl").write_text(f'passphrase-file = "{words}"\n')
+    broker.kill(signal.SIGHUP)
+    until_said(broker, "broker's key changes")
+    site.back(key)
 
 
 # ---------------------------------------------------------------- reloading, ending
