@@ -1,6 +1,7 @@
 """Aim: promp-broker as its operator and its peers see it: starting and not starting, greeting, joining, reloading, keys that
 change or are revoked, ending; and what hostile peers can do to others: nothing."""
 
+import json
 import os
 import re
 import resource
@@ -12,7 +13,7 @@ import time
 import pytest
 from support import proc, wire
 from support.build import ERR, SANITIZER, scaled
-from support.cluster import AUTH, BROKER, Cluster
+from support.cluster import AUTH, BROKER, PROMP, Cluster
 from support.zpeer import Key, Peer, Token, bytes_of, public_of
 
 pytestmark = [pytest.mark.sanitize,
@@ -563,6 +564,46 @@ def test_figures(site, broker):
     until_said(broker, r"sessions 0 ")
     until_said(broker, r"relayed 0 frames")
     p.close()
+
+
+@pytest.mark.parametrize("role", ["observer", "admin"])
+def test_status(site, role):
+    """Aim: `promp status` shows the figures to observers and admins, as a table or as JSON, after a change of keys too; to
+    managers, revoked keys and without a broker it says by number why not."""
+    broker = site.broker()
+    config = site.config("looker")
+    site.run(PROMP, "join", "--config", config, "--name", "looker", "-", stdin=site.token(role))
+    pair = Pair(site, "m")
+    figures = json.loads(site.run(PROMP, "status", "--json", "--config", config))
+    assert {k: figures[k] for k in ("managers", "nodes", "others", "running", "places", "places_used", "starts")} == {
+        "managers": 1, "nodes": 1, "others": 1, "running": 1, "places": 1, "places_used": 1, "starts": 1}
+    table = site.run(PROMP, "status", "--config", config).splitlines()
+    assert table[0] == f"broker {site.address}" and len({len(line) for line in table[1:]}) == 1
+    assert len(table) - 1 == len(figures)
+    assert re.fullmatch(r"sessions +in all +1", table[5])
+
+    def fails(error):
+        site.run(PROMP, "status", "--config", config, code=1)
+        assert f"promp: {ERR[error]} {error}: " in site.complaint
+
+    site.auth("rotate", "broker", "--overlap", "7d")
+    site.run(PROMP, "status", "--config", config)
+    site.auth("revoke", "looker")
+    pair.manager.send(wire.message("STATUS"))
+    assert pair.manager.end()["error"] == ERR["MESSAGE_SENDER"]
+    fails("KEY_REFUSED")
+    assert broker.stop() == 0
+    fails("BROKER_ABSENT")
+    (config / f"{role}.broker").unlink()
+    fails("NO_BROKER")
+
+
+@pytest.mark.parametrize("args", [["--yaml"], ["x"], ["--config"]])
+def test_status_wrong_usage(site, args):
+    """Aim: a wrong command line ends with 2, and --help has an example."""
+    site.run(PROMP, "status", *args, code=2)
+    assert "--help" in site.complaint
+    assert "example" in site.run(PROMP, "status", "--help")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
