@@ -196,7 +196,7 @@ int64_t promp_agent_dial_tick(promp_agent_t *a, int64_t now)
 {
     int64_t due;
 
-    if (a->dial.unsaid) /* and the core goes on all the same */
+    if (a->dial.unsaid && !a->ended) /* the core goes on all the same */
         complain(a);
     if (!a->dial.link)
         return PROMP_NEVER;
