@@ -68,7 +68,7 @@ static void the_least_loaded_node_is_taken(void **state)
 static void what_is_asked_for_is_found(void **state)
 {
     /* Aim: labels, named node, interpreter, processors, memory and GPUs each keep a start from nodes that lack them, and a start
-     * that no node can ever serve is refused with NO_PLACE. */
+     * that no node can ever serve is refused with NO_PLACE and the list of what it asked for. */
     world_t *w = *state;
     promp_broker_peer_number_t plain = node(w, NODE_KEY, 4, true), labelled = node(w, NODE_KEY + 1, 4, true),
                                m = manager(w, 1);
@@ -94,7 +94,11 @@ static void what_is_asked_for_is_found(void **state)
                                        {.python = promp_slice_str("3.1")},
                                        {.cpus = 4001},
                                        {.memory = 1001},
-                                       {.gpus = 2}};
+                                       {.gpus = 2},
+                                       {.node = promp_slice_str("key20"), .labels = promp_slice_str("a b")}};
+    static const char *const told[] = {"called 'key2'",         "with Python 3.1",
+                                       "with 4.001 processors", "with 1001 bytes of memory",
+                                       "with 2 GPUs",           "called 'key20' with labels 'a b'"};
     for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
         forget(w);
         ask = start_of();
@@ -103,8 +107,16 @@ static void what_is_asked_for_is_found(void **state)
         ask.start.cpus = never[i].cpus;
         ask.start.memory = never[i].memory;
         ask.start.gpus = never[i].gpus;
+        ask.start.labels = never[i].labels;
         say(w, m, &ask, 10, 0);
         refused_with(w, m, PROMP_ERR_NO_PLACE);
+        promp_slice_t text =
+            last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START_REFUSED, m)->message.start_refused.text;
+        char whole[200];
+        snprintf(whole, sizeof whole, "%s: among 2 nodes there is none %s",
+                 promp_error_text(PROMP_ERR_NO_PLACE), told[i]);
+        assert_int_equal(text.size, strlen(whole));
+        assert_memory_equal(text.data, whole, text.size);
         assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, 0), 0);
     }
 }

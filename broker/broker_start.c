@@ -1,7 +1,10 @@
 /* Starts, from asking to the answer. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker_table.h"
+#include "text.h"
 
 void promp_broker_start_refuse(promp_broker_core_t *core, promp_broker_peer_t *peer, const promp_id_t *id,
                                promp_err_t error, uint32_t system, promp_slice_t text)
@@ -14,9 +17,48 @@ void promp_broker_start_refuse(promp_broker_core_t *core, promp_broker_peer_t *p
     promp_broker_effects_say(core, peer, &m, id, 0);
 }
 
+#define WANTED 500 /* bytes of a sentence about what was asked for; fits into a refusal */
+
+__attribute__((format(printf, 2, 3))) static void add(char *text, const char *format, ...)
+{
+    size_t size = strlen(text);
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(text + size, WANTED - size, format, args);
+    va_end(args);
+    promp_text_tidy(text, n < 0 || (size_t)n >= WANTED - size);
+}
+
+/* Why there is no place: what the worker asks for, which its user may not have said himself. */
+static promp_slice_t wanted(const promp_broker_core_t *core, const promp_msg_start_t *ask, char text[WANTED])
+{
+    size_t count = core->nodes.count;
+
+    snprintf(text, WANTED, "%s: among %zu node%s there is none", promp_error_text(PROMP_ERR_NO_PLACE), count,
+             count == 1 ? "" : "s");
+    if (ask->node.size)
+        add(text, " called '%.*s'", (int)ask->node.size, (const char *)ask->node.data);
+    if (ask->python.size)
+        add(text, " with Python %.*s", (int)ask->python.size, (const char *)ask->python.data);
+    if (ask->cpus)
+        add(text, " with %u.%03u processors", (unsigned)(ask->cpus / 1000), (unsigned)(ask->cpus % 1000));
+    if (ask->memory)
+        add(text, " with %llu bytes of memory", (unsigned long long)ask->memory);
+    if (ask->gpus)
+        add(text, " with %u GPUs", (unsigned)ask->gpus);
+    if (ask->labels.size) /* last, being the longest */
+        add(text, " with labels '%.*s'", (int)ask->labels.size, (const char *)ask->labels.data);
+    return promp_slice_str(text);
+}
+
 void promp_broker_start_fail(promp_broker_core_t *core, promp_broker_session_t *s, promp_err_t error,
                              uint32_t system, promp_slice_t text)
 {
+    char why[WANTED];
+
+    if (error == PROMP_ERR_NO_PLACE && !text.size && s->start)
+        text = wanted(core, &s->start->ask, why);
     if (s->manager)
         promp_broker_start_refuse(core, s->manager, &s->id, error, system, text);
     core->count.starts_refused++;
