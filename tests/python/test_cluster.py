@@ -263,6 +263,47 @@ def test_levels(place):
     assert out == "level 1\nlevel 2\nlevel 3\nlevel 4\n16\n"
 
 
+class Blind:
+    """Where programs run that do not see a folder of this host: as on another host."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def command(self, args):
+        return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(self.folder), *args]
+
+
+@pytest.mark.root
+def test_another_host(place):
+    """Aim: nodes that see nothing of the script's folder: three levels of the script itself, each importing what is beside it,
+    printing a traceback with the lines, and executing another script that lies there."""
+    project = place.world.folder / "project"
+    project.mkdir()
+    (project / "main.py").write_text(LOOP + textwrap.dedent("""
+        import traceback, helper
+        level = proWorkerProcessLevel()
+        assert level == 0 or not os.path.exists(__file__)
+        print(level, helper.level(), flush=True)
+        try: helper.fail()
+        except ValueError: print([line for line in traceback.format_exc().splitlines() if "marked" in line], flush=True)
+        if level < 3:
+            m = ProManager()
+            m.setOptions(ProMPOpt_RedirectOutput)
+            w = m.startWorker(node="three")
+            assert w, m.lastError()
+            m.executePythonScript(w, __file__)
+            m.executePythonScript(w, os.path.join(os.path.dirname(__file__), "other.py"))
+            loop(m)
+            assert not m.hasErrors(), m.takeError(w)
+        """))
+    (project / "helper.py").write_text("from Pro.MP import proWorkerProcessLevel as level\ndef fail():\n    raise ValueError(1)  # marked\n")
+    (project / "other.py").write_text("import helper\nprint('other', helper.level(), flush=True)\n")
+    place.nodes["three"] = place.node("three", "--python", PYTHON, "--places", "3", host=Blind(project))
+    out = place.finish(place.start([PYTHON, project / "main.py"]))
+    marks = str(["    raise ValueError(1)  # marked"])
+    assert out.splitlines() == ["0 0", marks, "1 1", marks, "2 2", marks, "3 3", marks, "other 3", "other 2", "other 1"]
+
+
 def test_containers(place):
     """Aim: containers of 20 MiB, file and memory, come whole to both nodes, slices and searches agree, a file that changes is an
     error."""
@@ -330,8 +371,18 @@ def test_ends(place):
     assert place.finish(process) == "False 1016 1506 True 1\n"
 
 
+def again(place, what):
+    """Kills the broker and starts it again, or kills the agent of node one."""
+    if what == "agent":
+        proc.kill(next(p.pid for p in proc.descendants() if p.parent == place.nodes["one"].pid and proc.role(p) == "agent"))
+    else:
+        place.serving.kill()
+        place.serving = place.broker()
+
+
 def test_broker_restart(place):
-    """Aim: the broker is killed and started again while work goes on, twice: every task runs once and every result comes once, in order."""
+    """Aim: the broker is killed and started again while work goes on, twice, and between an agent: every task runs once and every
+    result comes once, in order."""
     process = place.script("""
         m = ProManager()
         m.setOptions(ProMPOpt_AtomicOutput)
@@ -362,12 +413,75 @@ def test_broker_restart(place):
     lines = []
     for line in process.stdout:
         lines.append(line.strip())
-        if line in ("got 50\n", "got 200\n"):
-            place.serving.kill()
-            place.serving = place.broker()
+        if line in ("got 50\n", "got 120\n", "got 200\n"):
+            again(place, "agent" if line == "got 120\n" else "broker")
     assert process.wait(build.scaled(60)) == 0, process.stderr.read() + place.logs()
     did = [int(line.split()[1]) for line in lines if line.startswith("did ")]
     assert sorted(did) == list(range(400)) and lines[-1] == "end"
+
+
+def test_restart_of_levels(place):
+    """Aim: while a worker's worker on another node reads a container that its manager passes on, and messages go from it to the root
+    manager, the broker and an agent are killed: bytes are right, messages come once each and in order."""
+    process = place.script("""
+        INNER = '''
+        import hashlib, time
+        from Pro.MP import *
+        def f():
+            me = proWorkerObject()
+            c = me.getSharedContainer("passed on")
+            for i in range(300):
+                at = i * 524287 % (len(c) - 70000)
+                m = ProMPMessage(i)
+                m.data = hashlib.sha256(c.read(at, 70000)).digest()
+                assert me.sendMessage(m)
+                time.sleep(0.005)
+            return len(c)
+        '''
+        OUTER = '''
+        from Pro.MP import *
+        def f(inner):
+            me = proWorkerObject()
+            m = ProManager()
+            m.shareContainer("passed on", me.getSharedContainer("data"))
+            w = m.startWorker(node="two")
+            m.evalPythonFunction(w, inner, "f", [], True)
+            while m.isBusy() or m.hasMessage(w):
+                m.wait(1000)
+                m.processMessages()
+                while m.hasMessage(w):
+                    assert me.sendMessage(m.getMessage(w))
+            if m.hasErrors(): raise m.takeError(w)
+            return m.takeResult(w)
+        '''
+        import hashlib, textwrap
+        INNER, OUTER = textwrap.dedent(INNER), textwrap.dedent(OUTER)
+        data = os.urandom(40 << 20)
+        m = ProManager()
+        c = NTContainer()
+        c.setData(data)
+        m.shareContainer("data", c)
+        w = m.startWorker(node="one")
+        m.evalPythonFunction(w, OUTER, "f", [INNER], True)
+        count = 0
+        while m.isBusy() or m.hasMessage(w):
+            m.wait(1000)
+            m.processMessages()
+            while m.hasMessage(w):
+                msg = m.getMessage(w)
+                at = count * 524287 % (len(data) - 70000)
+                assert msg.id == count and msg.data == hashlib.sha256(data[at:at + 70000]).digest(), (msg.id, count)
+                count += 1
+                print("got", count, flush=True)
+        assert not m.hasErrors(), m.takeError(w)
+        print("end", m.takeResult(w), flush=True)
+        """)
+    line = ""
+    for line in process.stdout:
+        if line in ("got 50\n", "got 100\n", "got 200\n"):
+            again(place, "agent" if line == "got 100\n" else "broker")
+    assert process.wait(build.scaled(60)) == 0, process.stderr.read() + place.logs()
+    assert line == f"end {40 << 20}\n"
 
 
 def test_no_broker(place):
