@@ -9,6 +9,7 @@ import subprocess
 import textwrap
 
 import pytest
+import test_mp_examples as examples
 import test_reference as reference
 from conftest import PACKAGE, PYTHON
 from support import build, cluster, proc
@@ -36,6 +37,16 @@ def fine(m):
 """
 
 
+class Blind:
+    """Where programs run that do not see a folder of this host: as on another host."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def command(self, args):
+        return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(self.folder), *args]
+
+
 class Place(cluster.Cluster):
     """A broker, the nodes "one" and "two", and a folder that has joined as manager."""
 
@@ -46,6 +57,13 @@ class Place(cluster.Cluster):
                       for name, labels in (("one", ()), ("two", ("--labels", "gpu zone-eu")))}
         self.joined = self.manager_config()
         self.killed = 0
+
+    def hide(self, folder):
+        """There is only a node from now on that does not see this folder (where we may do that)."""
+        if os.geteuid() == 0:
+            for program in self.nodes.values():
+                program.stop()
+            self.nodes["three"] = self.node("three", "--python", PYTHON, "--places", "6", host=Blind(folder))
 
     def start(self, args, **options):
         env = {"PYTHONPATH": str(PACKAGE), "PROMP_CONFIG": str(self.joined), "PROMP_PYTHON": PYTHON, **options.pop("env", {})}
@@ -98,6 +116,14 @@ def test_reference(place):
         path.write_text(reference.SCRIPTS[number])
         out = place.finish(place.start([cluster.PROMP, "-r", path]))
         assert reference.EXPECTED[number](out), (number, out)
+
+
+def test_examples(place):
+    """Aim: the short examples run over a cluster as they are, on a node that does not see them where we may hide them."""
+    place.hide(examples.EXAMPLES)
+    running = {name: place.start([cluster.PROMP, "-r", examples.EXAMPLES / name]) for name in examples.EXPECTED}
+    for name, process in running.items():
+        assert sorted(place.finish(process).splitlines()) == sorted(examples.EXPECTED[name].splitlines()), name
 
 
 def test_where(place):
@@ -193,13 +219,14 @@ def test_waiting(place):
 
 
 def test_survey(place):
-    """Aim: the survey over a cluster finds what it finds on one host."""
+    """Aim: the survey over a cluster finds what it finds on one host; its workers need not see the files."""
     tree = place.world.folder / "tree"
     for i in range(40):
         path = tree / f"d{i % 7}" / f"f{i}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes((b"\x7fELF", b"text ", os.urandom(10))[i % 3] * (1 + i * 977 % 50000))
     (tree / "copy").write_bytes((tree / "d1" / "f1").read_bytes())
+    place.hide(tree)
     args = [PYTHON, SURVEY, "--json", "--quiet", "--workers", "4", tree]
     there = json.loads(place.finish(place.start(args)))
     here = json.loads(place.finish(place.start(args, env={"PROMP_BROKER": "local"})))
@@ -261,16 +288,6 @@ def test_levels(place):
         print(call(m, m.startWorker(), CODE, CODE, 1), flush=True)
         """)
     assert out == "level 1\nlevel 2\nlevel 3\nlevel 4\n16\n"
-
-
-class Blind:
-    """Where programs run that do not see a folder of this host: as on another host."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def command(self, args):
-        return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(self.folder), *args]
 
 
 @pytest.mark.root
