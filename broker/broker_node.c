@@ -91,7 +91,11 @@ promp_err_t promp_broker_node_offer(promp_broker_core_t *core, promp_broker_peer
 /* What a node that is here, or will not be again, does not have. s may be freed. */
 static void missing(promp_broker_core_t *core, promp_broker_session_t *s)
 {
-    if (s->state == PROMP_BROKER_ASKED && s->start && s->key && !s->cause) { /* it never heard of it */
+    bool unheard = s->state == PROMP_BROKER_ASKED && s->start && s->key; /* it never heard of it */
+
+    if (unheard && s->cause) {
+        promp_broker_start_fail(core, s, s->cause, 0, promp_slice(NULL, 0));
+    } else if (unheard) {
         promp_broker_table_unplace(core, s);
         promp_broker_start_seek(core, s, PROMP_ERR_NO_PLACE, 0, promp_slice(NULL, 0));
     } else {

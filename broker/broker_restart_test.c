@@ -134,6 +134,24 @@ static void an_unanswered_start_is_asked_again(void **state)
     assert_int_equal(counters(w).places_used, 2);
 }
 
+static void an_unheard_start_can_be_killed(void **state)
+{
+    /* Aim: a start that was killed, and that its node never heard of, ends with the cause of the kill, not as a loss. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 4, true), m = manager(w, 1);
+    promp_message_t kill = {.type = PROMP_TYPE_KILL, .kill = {.cause = PROMP_ERR_WORKER_STOPPED}};
+
+    start(w, m, 1);
+    promp_broker_core_closed(w->core, n, PROMP_ERR_PEER_LEFT, w->now);
+    say(w, m, &kill, 1, 0);
+    n = node(w, NODE_KEY, 4, false);
+    simple(w, n, PROMP_TYPE_HELD_END, 0);
+    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START_REFUSED, m)->message.start_refused.error,
+                     PROMP_ERR_WORKER_STOPPED);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_GONE, m), 0);
+    assert_int_equal(counters(w).sessions, 0);
+}
+
 static void a_start_waits_for_the_node_that_has_it(void **state)
 {
     /* Aim: a manager that asks a new broker again while the node with its worker is still away gets that worker when it comes, and
@@ -231,6 +249,7 @@ int main(void)
         CASE(the_tree_is_built_from_its_root),
         CASE(children_without_root_end),
         CASE(an_unanswered_start_is_asked_again),
+        CASE(an_unheard_start_can_be_killed),
         CASE(a_start_waits_for_the_node_that_has_it),
         CASE(the_worker_that_runs_is_preferred),
         CASE(a_second_worker_is_killed),

@@ -240,12 +240,23 @@ void rig_done(rig_t *rig, uint32_t id, uint64_t task)
 
 void rig_gone(rig_t *rig, uint32_t id, promp_err_t cause, bool ends)
 {
+    rig_gone_as(rig, id, cause, ends, 0);
+}
+
+void rig_side(rig_t *rig, uint32_t id, promp_way_t way)
+{
+    promp_manager_core_ops.side(rig->core, &rig->worker[id - 1].key, way, rig->room, rig->now);
+}
+
+void rig_gone_as(rig_t *rig, uint32_t id, promp_err_t cause, uint32_t lanes, uint64_t output_seen)
+{
     const rig_worker_t *w = &rig->worker[id - 1];
     promp_message_t message = {.type = PROMP_TYPE_GONE};
     message.gone.cause = (uint32_t)cause;
     if (cause == PROMP_ERR_WORKER_SIGNALLED)
         message.gone.signal = rig->signal ? (uint32_t)rig->signal : 11;
-    message.gone.lanes = ends;
+    message.gone.lanes = lanes;
+    message.gone.seen_output = output_seen;
     message.gone.end_control = promp_session_sent(w->session, PROMP_LANE_CONTROL);
     message.gone.end_messages = promp_session_sent(w->session, PROMP_LANE_MESSAGES);
     message.gone.end_output = promp_session_sent(w->session, PROMP_LANE_OUTPUT);

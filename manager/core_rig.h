@@ -11,6 +11,7 @@
 
 #include "manager_core.h"
 #include "message.h"
+#include "port.h"
 #include "session.h"
 
 #define RIG_WORKERS 128
@@ -64,6 +65,10 @@ void rig_result(rig_t *rig, uint32_t id, uint64_t task);
 void rig_done(rig_t *rig, uint32_t id, uint64_t task);
 /* The node says GONE; with ends those of the worker's session. One that was SIGNALLED had signal 11, or rig->signal. */
 void rig_gone(rig_t *rig, uint32_t id, promp_err_t cause, bool ends);
+/* Likewise; lanes and output_seen as the node says them. */
+void rig_gone_as(rig_t *rig, uint32_t id, promp_err_t cause, uint32_t lanes, uint64_t output_seen);
+/* What the hub says of its direct way. */
+void rig_side(rig_t *rig, uint32_t id, promp_way_t way);
 /* The oldest failure is this one; takes it. */
 void rig_take_failure(rig_t *rig, uint32_t worker, promp_err_t code, uint64_t task);
 void rig_free_result(promp_result_t *result);

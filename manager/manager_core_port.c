@@ -14,6 +14,7 @@ static void path_up(promp_manager_core_t *core, const promp_id_t *node)
         worker_t *w = WORKER_OF(at, member);
         if (other && w->state != WORKER_STARTING && !w->queued)
             promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_NODE_LOST, "another node answers now");
+        w->sides = 0;
         w->owed = w->owed && !other;
     }
     for (promp_node_t *at = promp_list_first(&core->ended); at; at = promp_list_after(&core->ended, at)) {

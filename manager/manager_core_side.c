@@ -4,8 +4,9 @@
 
 #include "mutant.h"
 
-/* One that breaks again and again is let be. */
+/* One that breaks again and again, each time soon, is let be until the link to the node is a new one. */
 #define SIDES_MOST 8
+#define SIDE_STOOD 10000 /* ms */
 
 void promp_manager_core_side_ask(promp_manager_core_t *core, worker_t *w)
 {
@@ -41,6 +42,10 @@ void promp_manager_core_side(void *self, const promp_id_t *session, promp_way_t 
     w->way = way;
     w->side = up || PROMP_MUTANT(13);
     w->side_room = room;
+    if (other && up)
+        w->side_since = now;
+    else if (other && now - w->side_since >= SIDE_STOOD)
+        w->sides = 0;
     if (other && !up) { /* what was on that way is found missing and comes again */
         promp_session_path(w->session, false, now);
         promp_session_path(w->session, core->up, now);

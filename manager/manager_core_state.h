@@ -153,10 +153,11 @@ typedef struct worker {
     promp_node_t member;  /* of core->live by id, or core->ended by time */
     promp_node_t sending; /* of core->touched, or core->starved when starves */
     bool starves;
-    bool side;            /* its frames go straight to it */
-    uint64_t side_room;   /* of that way */
-    promp_way_t way;      /* what was told of it last */
-    unsigned sides;       /* so many were asked for */
+    bool side;          /* its frames go straight to it */
+    uint64_t side_room; /* of that way */
+    promp_way_t way;    /* what was told of it last */
+    unsigned sides;     /* so many were asked for in a row */
+    int64_t side_since;
     promp_node_t showing; /* of core->ready: its first event may be shown */
     promp_node_t blocked; /* of core->blocked: records wait in the session for room in an inbox */
     promp_node_t waiting; /* of core->waits, by id */

@@ -119,6 +119,20 @@ void end_of(world_t *w, uint32_t worker, uint8_t session)
     exited(w, session, PROMP_ERR_WORKER_EXITED, 0, 0);
 }
 
+void lend(world_t *w, uint32_t link, uint8_t session, uint32_t request)
+{
+    promp_message_t m = {.type = PROMP_TYPE_LEND, .lend = {.request = request}};
+    promp_buf_t body = {0};
+    promp_frame_t frame = {.type = PROMP_TYPE_LEND, .fds = 1, .epoch = 1, .session = id_of(session)};
+
+    assert_int_equal(promp_message_encode(&m, &body), PROMP_OK);
+    frame.size = promp_frame_size(body.size);
+    frame.body = promp_slice(body.data, body.size);
+    promp_agent_core_frame(w->core, link, &frame, w->now);
+    drain(w);
+    promp_buf_free(&body);
+}
+
 const promp_msg_held_t *held(world_t *w, uint32_t broker, uint8_t session)
 {
     for (size_t i = w->count; i-- > 0;)

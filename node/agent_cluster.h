@@ -25,6 +25,8 @@ promp_message_t start_of(uint8_t parent);
 uint32_t run(world_t *w, uint32_t broker, uint8_t session, uint8_t parent);
 /* Its process exits, and its link ends. */
 void end_of(world_t *w, uint32_t worker, uint8_t session);
+/* LEND with a descriptor, epoch 1. */
+void lend(world_t *w, uint32_t link, uint8_t session, uint32_t request);
 /* The last HELD of this session; it must be there. */
 const promp_msg_held_t *held(world_t *w, uint32_t broker, uint8_t session);
 

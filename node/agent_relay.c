@@ -229,13 +229,15 @@ promp_err_t promp_agent_relay_control(promp_agent_core_t *core, promp_agent_link
                                      link->version, &m);
     if (error)
         return error;
+    if (!s && link->broker) /* either end of one that we have forgotten */
+        return is_answered(link, m.type) ? no_route(core, link, frame, now) : PROMP_OK;
     if (way == PROMP_AGENT_TO_MANAGER ? m.type == PROMP_TYPE_ATTACH
                                       : m.type == PROMP_TYPE_ATTACHED || m.type == PROMP_TYPE_REATTACH)
         return PROMP_ERR_MESSAGE_SENDER;
     if (!s && m.type == PROMP_TYPE_ATTACH && link->session)
         s = promp_agent_broker_child_found(core, link, &frame->session, now);
     if (!s)
-        return is_answered(link, m.type) ? no_route(core, link, frame, now) : PROMP_OK;
+        return no_route(core, link, frame, now);
     if (way == PROMP_AGENT_TO_WORKER && s->state == PROMP_AGENT_ELSEWHERE)
         return to_elsewhere(core, link, s, frame, &m, now);
     if (way == PROMP_AGENT_TO_WORKER)

@@ -34,6 +34,66 @@ static void both_ways(void **state)
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, m), 1);
 }
 
+static promp_msg_gone_t gone_of(world_t *w, uint32_t m, uint32_t worker)
+{
+    promp_agent_core_closed(w->core, worker, PROMP_ERR_CLOSED, w->now);
+    exited(w, 1, PROMP_ERR_WORKER_EXITED, 0, 0);
+    return last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_GONE, m)->message.gone;
+}
+
+static void attached(world_t *w, uint32_t worker, uint32_t epoch)
+{
+    say(w, worker, &(promp_message_t){.type = PROMP_TYPE_ATTACHED}, 1, epoch);
+}
+
+static void direct_way(void **state)
+{
+    /* After a direct way was given GONE says so, also when the answer to an earlier ATTACH is told twice. */
+    world_t *w = *state;
+    uint32_t m = open_manager(w, 50), worker = start(w, m, 1);
+
+    attach(w, m, 1, 1, 0);
+    attached(w, worker, 1);
+    simple(w, m, PROMP_TYPE_LEND, 1);
+    attached(w, worker, 1);
+    data(w, worker, 1, 1, PROMP_LANE_OUTPUT, 0, 10);
+    promp_msg_gone_t gone = gone_of(w, m, worker);
+    assert_int_equal(gone.lanes, 2);
+    assert_int_equal(gone.end_output, 10);
+}
+
+static void direct_way_given_up(void **state)
+{
+    /* Once the worker has answered a new ATTACH over us we see everything again; not before. */
+    for (int answered = 0; answered < 2; answered++) {
+        world_t *w = *state;
+        uint32_t m = open_manager(w, 50), worker = start(w, m, 1);
+
+        attach(w, m, 1, 1, 0);
+        attached(w, worker, 1);
+        simple(w, m, PROMP_TYPE_LEND, 1);
+        attach(w, m, 1, 2, 0);
+        if (answered)
+            attached(w, worker, 2);
+        assert_int_equal(gone_of(w, m, worker).lanes, answered ? 1 : 2);
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void link_with_more(void **state)
+{
+    /* A worker's link that was not read to its clean end leaves the ends of the lanes unknown. */
+    world_t *w = *state;
+    uint32_t m = open_manager(w, 50), worker = start(w, m, 1);
+
+    attach(w, m, 1, 1, 0);
+    attached(w, worker, 1);
+    promp_agent_core_closed(w->core, worker, PROMP_ERR_FRAME_TRUNCATED, w->now);
+    exited(w, 1, PROMP_ERR_WORKER_SIGNALLED, 0, 9);
+    assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_GONE, m)->message.gone.lanes, 0);
+}
+
 static void congestion(void **state)
 {
     /* What exceeds the limit of a session is dropped and told with lane and offset; others on the link go on, and
@@ -237,15 +297,9 @@ static void before_hello(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(both_ways),
-        CASE(congestion),
-        CASE(late_flush),
-        CASE(strangers),
-        CASE(second_link_of_the_owner),
-        CASE(other_user),
-        CASE(too_many_links),
-        CASE(hostile_frames),
-        CASE(before_hello),
+        CASE(both_ways),  CASE(direct_way),     CASE(direct_way_given_up), CASE(link_with_more),
+        CASE(congestion), CASE(late_flush),     CASE(strangers),           CASE(second_link_of_the_owner),
+        CASE(other_user), CASE(too_many_links), CASE(hostile_frames),      CASE(before_hello),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

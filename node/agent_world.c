@@ -11,8 +11,9 @@ void forget(world_t *w)
 static void decode(seen_t *s, int to)
 {
     size_t size = s->frame.size - PROMP_FRAME_HEADER;
-    /* An ATTACH that waited is still its manager's. */
-    promp_who_t from = s->frame.type == PROMP_TYPE_ATTACH ? PROMP_WHO_MANAGER : PROMP_WHO_NODE;
+    /* An ATTACH that waited, and LEND without its descriptor, are still their manager's. */
+    bool passed = s->frame.type == PROMP_TYPE_ATTACH || s->frame.type == PROMP_TYPE_LEND;
+    promp_who_t from = passed ? PROMP_WHO_MANAGER : PROMP_WHO_NODE;
 
     for (int state = PROMP_AT_NEW; state <= PROMP_AT_UP && !s->message.type; state++)
         for (int who = 1; who <= PROMP_WHO_BROKER && !s->message.type; who <<= 1)

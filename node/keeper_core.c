@@ -155,7 +155,7 @@ void promp_keeper_core_frame(promp_keeper_core_t *core, const promp_frame_t *fra
     core->agent_spoke = true;
     switch (m.type) {
     case PROMP_TYPE_SPAWN:
-        if (w || !frame->fds)
+        if (w)
             kill_agent(core);
         else
             promp_keeper_workers_spawn(core, &frame->session, &m.spawn);

@@ -16,6 +16,7 @@ def test_exit_code(worker, code):
     m.task(w, "exit", code)
     end = m.end(w)
     assert (end["cause"], end["code"], end["signal"]) == ("WORKER_EXITED", code, 0) and str(code) in end["text"]
+    assert (end["lost"], end["unsure"]) == (0, 0)  # all that it had said is here, and that is certain
     assert end["memory"] > 100000
     error = m.take_error(w)
     assert error["task"] == 1 and error["code"] in (ERR["OUTCOME_UNKNOWN"], ERR["WORKER_EXITED"]) and error["text"]
@@ -28,6 +29,7 @@ def test_signal(worker, number):
     m.task(w, "signal", int(number))
     end = m.end(w)
     assert (end["cause"], end["signal"]) == ("WORKER_SIGNALLED", number)
+    assert (end["lost"], end["unsure"]) == (0, 0)
     assert str(int(number)) in end["text"] or number.name in end["text"]
     assert m.take_error(w)
 
@@ -57,6 +59,7 @@ def test_stop(worker):
     m.check("stop", w)
     end = m.end(w)
     assert (end["cause"], end["code"]) == ("WORKER_STOPPED", 0)
+    assert (end["lost"], end["unsure"]) == (0, 0)
 
 
 def test_stop_busy(worker):
@@ -155,6 +158,7 @@ def test_node_lost(world, worker):
     world.wait_gone([pid], 2)
     end = m.end(w, timeout=10)
     assert end["cause"] == "WORKER_NODE_LOST" and end["text"]
+    assert end["unsure"]  # nobody is left who would know
     assert m.take_error(w)
     answer = m.command("start", TW)
     assert answer["err"] in (0, ERR["NODE_GONE"])

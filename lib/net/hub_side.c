@@ -21,7 +21,7 @@ struct promp_side {
     promp_link_t *link;
     promp_port_t port; /* whose session it is */
     bool ended;
-    bool read_out; /* the other end has closed it, or is dead, and all that it sent was read */
+    bool read_out; /* the other end has closed it, and all that it sent was read */
     bool held;     /* only read: what we send still goes over the link */
     bool writes;   /* epoll looks for room, too */
     bool corked;
@@ -348,7 +348,8 @@ static void drain(promp_hub_t *hub, promp_side_t *side, bool dead, int64_t now)
         (void)read_once(hub, side, now);
         at = side->ended ? before : promp_link_received(side->link);
     } while (at > before && at < last);
-    side->read_out = dead && at >= last;
+    if (dead && !side->ended) /* behind it comes the end, or half a frame was the last that it sent */
+        (void)read_once(hub, side, now);
     end(hub, side, now);
 }
 

@@ -27,6 +27,7 @@ static void test_breaks(void **state)
     promp_hub_unlock(hub);
     fake_wait(hub, sided_has_none, &a.core);
     assert_int_equal(a.core.frames, 2);
+    assert_int_equal(a.core.way, PROMP_WAY_READ_OUT);
     sided_send(hub, &a.core, 1);
     sided_expect_data(node, &a.core);
     assert_int_equal(a.core.down, 0);
@@ -134,6 +135,7 @@ static void test_link_lost(void **state)
     fake_expect_paths(hub, &a.core, 1, 1, 0);
     assert_int_equal(a.core.frames + b.core.frames, 2);
     assert_int_equal(a.core.unsided + b.core.unsided, 2);
+    assert_int_equal(a.core.way, PROMP_WAY_CUT); /* it may go on writing */
     sided_expect_end(&a);
     sided_expect_end(&b);
     fake_node_accept(node);
@@ -210,6 +212,50 @@ static void test_gone_comes_last(void **state)
         assert_int_equal(a.core.unsided, 1);
         promp_hub_detach(hub, &a.core);
         fake_node_hang_up(&a.peer);
+    }
+    promp_hub_destroy(&hub);
+}
+
+static void says_one(sided_t *a)
+{
+    fake_node_data(&a->peer, &a->core.id, "1", 1);
+}
+
+static void says_nothing(sided_t *a)
+{
+    (void)a;
+}
+
+static void says_half(sided_t *a)
+{
+    says_one(a);
+    assert_int_equal(write(promp_link_fd(a->peer.link), "half a header", 3), 3);
+}
+
+static void test_how_it_ended(void **state)
+{
+    /* The core is told whether all that came over a side was read, up to the other end's close, by itself or with GONE. */
+    static const struct {
+        void (*says)(sided_t *a);
+        promp_way_t way;
+    } cases[] = {{says_one, PROMP_WAY_READ_OUT},
+                 {says_nothing, PROMP_WAY_UNUSED},
+                 {says_half, PROMP_WAY_CUT},
+                 {fault_beat, PROMP_WAY_CUT}};
+    fake_node_t *node = *state;
+    promp_hub_t *hub = fake_manager_hub(node);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        sided_t a = {.core.size = 10};
+        sided_attach(hub, &a);
+        promp_hub_lock(hub);
+        if (i % 2)
+            sided_say(node, PROMP_TYPE_GONE, &a.core.id);
+        cases[i / 2].says(&a);
+        fake_node_hang_up(&a.peer);
+        promp_hub_unlock(hub);
+        fake_wait(hub, sided_has_none, &a.core);
+        assert_int_equal(a.core.way, cases[i / 2].way);
+        promp_hub_detach(hub, &a.core);
     }
     promp_hub_destroy(&hub);
 }
@@ -295,9 +341,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_breaks),           TEST(test_reads_no_more),      TEST(test_faults),
-        TEST(test_link_lost),        TEST(test_add_while_they_end), TEST(test_gone_comes_last),
-        TEST(test_gone_of_a_talker), TEST(test_forked_child),
+        TEST(test_breaks),       TEST(test_reads_no_more),      TEST(test_faults),
+        TEST(test_link_lost),    TEST(test_add_while_they_end), TEST(test_gone_comes_last),
+        TEST(test_how_it_ended), TEST(test_gone_of_a_talker),   TEST(test_forked_child),
     };
     return cmocka_run_group_tests_name("hub_side_end", tests, NULL, NULL);
 }

@@ -66,7 +66,8 @@ static promp_err_t breaks(promp_link_t *link, promp_err_t err)
     return err;
 }
 
-/* One sendmsg(2). *sent: bytes that the socket took. */
+/* One sendmsg(2). *sent: bytes that the socket took. DESCRIPTORS: too many are under way between processes of this user;
+ * nothing was sent, and the link is whole. */
 static promp_err_t push(promp_link_t *link, batch_t *batch, size_t iovs, size_t size, size_t *sent)
 {
     union {
@@ -89,6 +90,9 @@ static promp_err_t push(promp_link_t *link, batch_t *batch, size_t iovs, size_t 
     do
         n = sendmsg(link->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
+    *sent = 0;
+    if (n < 0 && errno == ETOOMANYREFS)
+        return PROMP_ERR_DESCRIPTORS;
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         return breaks(link, errno == EPIPE || errno == ECONNRESET ? PROMP_ERR_CLOSED
                                                                   : promp_error_from_errno(errno));
@@ -116,6 +120,19 @@ static size_t settle(promp_link_t *link, const batch_t *batch, size_t n)
     return n;
 }
 
+/* A frame that was accepted goes rather without its descriptors than not at all. */
+static void strip(promp_link_entry_t *entry)
+{
+    promp_frame_t frame;
+    size_t need;
+
+    promp_link_close_fds(entry);
+    if (promp_frame_unpack(promp_slice(entry->bytes, entry->size), &frame, &need) == PROMP_OK && !need) {
+        frame.fds = 0;
+        promp_frame_pack(&frame, entry->bytes);
+    }
+}
+
 promp_err_t promp_link_flush(promp_link_t *link)
 {
     batch_t batch;
@@ -126,8 +143,11 @@ promp_err_t promp_link_flush(promp_link_t *link)
         gather(link, &batch);
         for (size_t i = 0; i < batch.entries; i++)
             size += batch.iov[i].iov_len;
-        if (push(link, &batch, batch.entries, size, &sent) == PROMP_OK)
+        promp_err_t err = push(link, &batch, batch.entries, size, &sent);
+        if (err == PROMP_OK)
             settle(link, &batch, sent);
+        else if (err == PROMP_ERR_DESCRIPTORS && !link->broken)
+            strip(batch.entry[0]);
     }
     return link->broken;
 }
@@ -147,7 +167,12 @@ static promp_err_t write_through(promp_link_t *link, const promp_link_fresh_t *f
         batch.fd_count = fresh->fd_count;
     }
     memcpy(batch.iov + batch.entries, fresh->iov, fresh->iovs * sizeof fresh->iov[0]);
+    bool with_queued = batch.fd_count > fresh->fd_count;
     promp_err_t err = push(link, &batch, batch.entries + fresh->iovs, link->queued + fresh->size, &sent);
+    if (err == PROMP_ERR_DESCRIPTORS && !link->broken && with_queued) {
+        strip(batch.entry[0]);
+        return PROMP_OK;
+    }
     if (err)
         return err;
     sent = settle(link, &batch, sent);

@@ -11,7 +11,7 @@
 typedef enum {
     PROMP_WAY_CUT,     /* there is none, or none any more: what was under way on it may be lost */
     PROMP_WAY_OPEN,    /* frames may be sent on it */
-    PROMP_WAY_UNUSED,  /* over; the other end, which closed it or is dead, never sent anything on it */
+    PROMP_WAY_UNUSED,  /* over; the other end has closed it and never sent anything on it */
     PROMP_WAY_READ_OUT /* over likewise; all that came on it was read */
 } promp_way_t;
 

@@ -138,6 +138,32 @@ static void a_worker_asks_to_attach_again(void **state)
     pair_end(&p);
 }
 
+static void data_ahead_of_the_answer(void **state)
+{
+    /* Aim: data that overtake ATTACHED, on another way, are taken and not lost until somebody asks. */
+    (void)state;
+    pair_t p;
+    pair_begin(&p);
+    promp_session_path(p.manager, true, p.now);
+    promp_session_path(p.worker, true, p.now);
+    pair_frame_t attach = pair_expect(&p, p.manager, PROMP_TYPE_ATTACH);
+    assert_int_equal(pair_give(&p, p.worker, &attach), PROMP_OK);
+    pair_frame_t answer = pair_expect(&p, p.worker, PROMP_TYPE_ATTACHED);
+    pair_send(p.worker, PROMP_LANE_MESSAGES, MESSAGE, 100, 1);
+    pair_frame_t data = pair_expect(&p, p.worker, PROMP_TYPE_DATA);
+    assert_int_equal(pair_give(&p, p.manager, &data), PROMP_OK);
+    assert_int_equal(promp_session_state(p.manager), PROMP_SESSION_ATTACHING);
+    pair_take(p.manager, PROMP_LANE_MESSAGES, MESSAGE, 100, 1);
+    assert_int_equal(promp_session_heard(p.manager, PROMP_LANE_MESSAGES), data.frame.body.size);
+    assert_int_equal(pair_give(&p, p.manager, &answer), PROMP_OK);
+    pair_exchange(&p);
+    assert_false(promp_session_has_record(p.manager, PROMP_LANE_MESSAGES));
+    pair_free(&attach);
+    pair_free(&answer);
+    pair_free(&data);
+    pair_end(&p);
+}
+
 static void late_data_counts_and_nothing_else(void **state)
 {
     /* Aim: data that come late from an earlier path are taken, in their place and once; other frames are not. */
@@ -355,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_late_answer_counts),
         cmocka_unit_test(both_directions_resume),
         cmocka_unit_test(a_worker_asks_to_attach_again),
+        cmocka_unit_test(data_ahead_of_the_answer),
         cmocka_unit_test(late_data_counts_and_nothing_else),
         cmocka_unit_test(no_route_leads_to_another_try),
         cmocka_unit_test(a_gap_is_told_once_and_repaired),

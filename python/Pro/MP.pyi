@@ -49,8 +49,9 @@ class ProWorkerExit:
     memory: int
     output: bytes
     lost: int
+    unsure: bool
     def __init__(self, worker: int, number: int, code: int, signal: int, memory: int, cause: str, output: bytes, lost: int,
-                 node: str) -> None: ...
+                 unsure: bool, node: str) -> None: ...
 
 class ProManagerWait(NTIWait):
     def __init__(self, manager: ProManager, worker_id: int, wo: NTIWait) -> None: ...

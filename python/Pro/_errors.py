@@ -32,15 +32,17 @@ class ProWorkerExit:
 
     Attributes: worker - its id; number - 15xx of docs/errors.md; cause - the same in words; code - exit code, where signal
     is 0; signal - 0 where none ended it; node - name of the host it ran on, '' in a cluster; memory - largest resident
-    memory in bytes; output - its last output that had not been delivered, at most 64 KiB, bytes; lost - bytes of output known to be lost.
+    memory in bytes; output - its last output that had not been delivered, at most 64 KiB, bytes; lost - bytes of output
+    known to be lost; unsure - whether output and messages may be missing beyond that: a way to it broke, or its node was
+    lost or replaced, with what was under way.
     """
 
-    __slots__ = ("worker", "number", "cause", "code", "signal", "node", "memory", "output", "lost")
+    __slots__ = ("worker", "number", "cause", "code", "signal", "node", "memory", "output", "lost", "unsure")
 
     def __init__(self, worker: int, number: int, code: int, signal: int, memory: int, cause: str, output: bytes, lost: int,
-                 node: str):
+                 unsure: bool, node: str):
         self.worker, self.number, self.cause, self.code, self.signal = worker, number, cause, code, signal
-        self.node, self.memory, self.output, self.lost = node, memory, output, lost
+        self.node, self.memory, self.output, self.lost, self.unsure = node, memory, output, lost, unsure
 
     def __repr__(self) -> str:
         return "<ProWorkerExit worker=%d: %s>" % (self.worker, self.cause)

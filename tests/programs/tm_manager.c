@@ -290,6 +290,7 @@ static void do_exit(const tm_line_t *line)
     tm_put_text("text", x.text);
     tm_put_hex("tail", x.tail, x.tail_size);
     tm_put_int("lost", (long long)x.lost_output);
+    tm_put_int("unsure", x.unsure);
 }
 
 static bool reached(promp_manager_t *m, const char *what, uint32_t w)

@@ -114,6 +114,7 @@ void cluster_end_turn(end_t *end)
     while (end->conn && (parcel = cluster_take(end->cluster, &end->conn->to_end))) {
         promp_frame_t frame = sim_frame_read(sim, parcel->frame);
 
+        sim_trace_frame(end->cluster->sim, "manager <-", &frame);
         frame_came(end, &frame);
         cluster_done(end->cluster, parcel);
     }

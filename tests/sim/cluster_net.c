@@ -272,6 +272,7 @@ static void read_conn(cluster_t *cluster, conn_t *conn)
     while (conn->broker && (parcel = cluster_take(cluster, &conn->to_broker))) {
         promp_frame_t frame = sim_frame_read(sim, parcel->frame);
 
+        sim_trace_frame(sim, conn->end && conn->end->node ? "broker <- node" : "broker <- manager", &frame);
         sim_memory_enter(BROKER_MEMORY, NULL, 0);
         promp_broker_core_frame(cluster->broker, conn->number, &frame, sim->now);
         sim_memory_leave();

@@ -37,12 +37,13 @@ static void forward(cluster_node_t *node, const promp_agent_effect_t *e)
     send(node, e->link, &out, e->urgent ? 0 : e->tag);
 }
 
-static void close_link(cluster_node_t *node, uint32_t link)
+static void close_link(cluster_node_t *node, uint32_t link, promp_err_t why)
 {
     if (link != node->broker) {
         cluster_wire_close(node, &node->wire[link], true);
         return;
     }
+    sim_trace(sim_of(node), "the agent of %u gives its link up: %s", node->end->key, promp_error_name(why));
     node->broker = PROMP_AGENT_NONE;
     if (node->end->conn)
         cluster_hang_up(node->end->conn);
@@ -110,7 +111,7 @@ static void do_effect(cluster_node_t *node, const promp_agent_effect_t *e)
         forward(node, e);
         break;
     case PROMP_AGENT_CLOSE:
-        close_link(node, e->link);
+        close_link(node, e->link, e->error);
         break;
     case PROMP_AGENT_TO_KEEPER:
         to_keeper(node, e);

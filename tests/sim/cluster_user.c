@@ -111,7 +111,8 @@ static void check_ends(const cluster_user_t *user)
         if (job->answered && !job->refused && promp_manager_core_exit(user->core, job->id, &end) &&
             end.cause != PROMP_ERR_WORKER_STOPPED && end.cause != PROMP_ERR_WORKER_EXITED &&
             !(refusals && end.cause == PROMP_ERR_WORKER_START))
-            sim_fail(user->cluster->sim, "a worker was lost for nothing: %s", promp_error_name(end.cause));
+            sim_fail(user->cluster->sim, "worker %u was lost for nothing: %s", job->session.b[0],
+                     promp_error_name(end.cause));
 }
 
 void cluster_user_turn(cluster_user_t *user)

@@ -99,11 +99,10 @@ void sides_read(hub_t *hub)
     }
 }
 
-static void drain(hub_t *hub, side_t *side, bool dead)
+static void drain(hub_t *hub, side_t *side)
 {
     pipe_hurry(side->pipe, side->end);
     read_side(hub, (size_t)(side - hub->side));
-    side->read_out |= dead;
     if (!hub->proc->dead)
         side_end(hub, side);
 }
@@ -112,7 +111,7 @@ void side_drain(hub_t *hub, const promp_id_t *session)
 {
     side_t *side = side_find(hub, session);
     if (side)
-        drain(hub, side, true);
+        drain(hub, side);
 }
 
 void sides_end(hub_t *hub, void *core)
@@ -123,7 +122,7 @@ void sides_end(hub_t *hub, void *core)
         } else if (core) {
             side_end(hub, &hub->side[i]);
         } else {
-            drain(hub, &hub->side[i], false);
+            drain(hub, &hub->side[i]);
         }
     }
 }
