@@ -77,6 +77,7 @@ static void on_start(rig_t *rig, rig_worker_t *w)
         answer.start_refused.text = promp_slice_str("as the test wants");
     } else {
         answer.started.pid = 4711;
+        answer.started.node = promp_slice_str("rig");
     }
     to_manager(rig, &answer, &w->key);
 }

@@ -373,19 +373,19 @@ def test_ends(place):
             m.processMessages()
         x, y = m.workerExit(a), m.workerExit(b)
         assert (x.number, x.signal, x.output) == (1502, 9, b"last words"), x
-        assert (y.number, y.code, y.node) == (1501, 7, ""), y
+        assert (y.number, y.code, y.node) == (1501, 7, "one"), y
         assert m.takeResult(ProWorker_Any) == "c"
         assert [m.takeError(w).number for w in (a, b)] == [1016, 1016]
         assert m.isWorkerAlive(c) and m.isWorkerAlive(d) and m.workersAlive() == 2
         m.evalPythonCode(d, "print('runs', flush=True); import time; time.sleep(60)")
         print("now", flush=True)
         loop(m)
-        print(m.isWorkerAlive(d), m.takeError(d).number, m.workerExit(d).number, m.isWorkerAlive(c), call(m, c, "def f(): return 1"))
+        print(m.isWorkerAlive(d), m.takeError(d).number, m.workerExit(d).number, m.workerExit(d).node, m.isWorkerAlive(c), call(m, c, "def f(): return 1"))
         """)
     assert process.stdout.readline() == "now\n", process.stderr.read() + place.logs()
     place.nodes["two"].kill()
     place.killed += 1  # whose worker's folder nobody could remove
-    assert place.finish(process) == "False 1016 1506 True 1\n"
+    assert place.finish(process) == "False 1016 1506 two True 1\n"
 
 
 def again(place, what):
