@@ -203,6 +203,9 @@ promp_err_t promp_broker_peer_frame(promp_broker_core_t *core, promp_broker_peer
         return PROMP_OK;
     case PROMP_TYPE_LINK_ACK: /* the shell's link has taken it */
         return PROMP_OK;
+    case PROMP_TYPE_STATUS:
+        promp_broker_status_tell(core, peer);
+        return PROMP_OK;
     case PROMP_TYPE_BYE:
         bye(core, peer);
         return PROMP_OK;

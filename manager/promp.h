@@ -7,10 +7,12 @@
  * Threads: a manager belongs to the thread that made it; every call from another thread gives
  * PROMP_ERR_THREAD (but promp_manager_fd's descriptor may be polled anywhere). A process may have many
  * managers in many threads. The library makes one network thread per root manager (one per process in a
- * worker); it blocks all signals. It installs no signal handler and no atexit hook, prints nothing, and
- * never ends the process (a worker whose manager is gone does end: that is its purpose).
+ * worker); it blocks all signals; in a cluster libzmq has two more. It installs no signal handler and no
+ * atexit hook, prints nothing, and never ends the process (a worker whose manager is gone does end: that is
+ * its purpose).
  * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only
- * closes. So is its worker, but promp_worker_print writes to descriptor 1 or 2 there.
+ * closes (a connection to a broker stays open there until the child ends or executes). So is its worker, but
+ * promp_worker_print writes to descriptor 1 or 2 there.
  * Containers: the first promp_manager_share starts a thread for that manager, which serves what its workers read.
  * Ownership: what a function returns as `T *` and a matching _free or _destroy exists for is the caller's;
  * `const T *` is not.

@@ -90,12 +90,22 @@ static void test_frames(void **state)
     fake_expect_paths(w->hub, &w->core, 1, 0, 0);
 }
 
+static bool is_over(void *arg)
+{
+    return *(bool *)arg;
+}
+
+typedef struct {
+    promp_hub_t *hub;
+    bool over; /* under the hub's lock */
+} leader_t;
+
 static void *wait_elsewhere(void *arg)
 {
-    world_t *w = arg;
-    promp_hub_lock(w->hub);
-    (void)promp_hub_wait(w->hub, fake_never, NULL, promp_clock_ms() + 1500);
-    promp_hub_unlock(w->hub);
+    leader_t *leader = arg;
+    promp_hub_lock(leader->hub);
+    (void)promp_hub_wait(leader->hub, is_over, &leader->over, promp_clock_ms() + FAKE_WAIT);
+    promp_hub_unlock(leader->hub);
     return NULL;
 }
 
@@ -104,16 +114,21 @@ static void test_swallowed_news(void **state)
     /* What one thread sends does not hide from another, which polls, that something has come: each echo comes at once, not with
      * the next beat. */
     world_t *w = *state;
-    pthread_t leader;
+    leader_t leader = {.over = false};
+    pthread_t thread;
     be_up(w, 60000, NULL);
-    assert_int_equal(pthread_create(&leader, NULL, wait_elsewhere, w), 0);
+    leader.hub = w->hub;
+    assert_int_equal(pthread_create(&thread, NULL, wait_elsewhere, &leader), 0);
     int64_t begin = promp_clock_ms();
     for (uint64_t i = 1; i <= 500; i++) {
         send(w, 1, 100);
         fake_wait(w->hub, fake_has_frames, &(fake_frames_t){&w->core, i});
     }
-    assert_true(promp_clock_ms() - begin < 8000);
-    pthread_join(leader, NULL);
+    assert_true(promp_clock_ms() - begin < FAKE_WAIT / 2);
+    promp_hub_lock(w->hub);
+    leader.over = true;
+    promp_hub_unlock(w->hub);
+    pthread_join(thread, NULL);
 }
 
 static void test_without_waiters(void **state)
@@ -148,7 +163,9 @@ static void test_again(void **state)
     promp_hub_unlock(w->hub);
     zfake_again(&w->fake, &w->rig->server);
     fake_expect_paths(w->hub, &w->core, 2, 1, 0);
+    promp_hub_lock(w->hub);
     assert_int_equal(promp_hub_trouble(w->hub)->code, PROMP_OK);
+    promp_hub_unlock(w->hub);
     send(w, 10, 100);
     fake_wait(w->hub, fake_has_frames, &(fake_frames_t){&w->core, 10});
 }
@@ -205,10 +222,9 @@ static void test_beats(void **state)
     assert_int_equal(zfake_hellos(&w->fake), 1);
 }
 
-static void test_turned_away(void **state)
+static void test_refused_for_now(void **state)
 {
-    /* A broker that was reached and turns the key or the version away: the end. Everything else: again. */
-    static const promp_err_t final[] = {PROMP_ERR_KEY_REFUSED, PROMP_ERR_KEY_ROLE, PROMP_ERR_VERSION};
+    /* What a broker refuses for a while is asked for again. */
     world_t *w = *state;
     be_up(w, 1000, NULL);
     zfake_refuse(&w->fake, PROMP_ERR_LIMIT_LINKS);
@@ -220,20 +236,35 @@ static void test_turned_away(void **state)
     fake_expect_paths(w->hub, &w->core, 1, 1, 0);
     zfake_refuse(&w->fake, PROMP_OK);
     fake_expect_paths(w->hub, &w->core, 2, 1, 0);
-    for (int i = 0; i < 3; i++) {
-        zfake_refuse(&w->fake, final[i]);
-        zfake_again(&w->fake, &w->rig->server);
-        fake_expect_paths(w->hub, &w->core, 2 + i, 2 + i, 1);
-        assert_int_equal(promp_hub_trouble(w->hub)->code, final[i]);
-        promp_hub_detach(w->hub, &w->core);
-        promp_hub_destroy(&w->hub);
-        promp_zdial_destroy(&w->dial);
-        zfake_refuse(&w->fake, PROMP_OK);
-        w->core.up = w->core.down = w->core.lost = 0;
-        be_up(w, 1000, NULL);
-        w->core.up = 2 + i + 1;
-        w->core.down = 2 + i;
-    }
+}
+
+static void turned_away(world_t *w, promp_err_t why)
+{
+    be_up(w, 1000, NULL);
+    zfake_refuse(&w->fake, why);
+    zfake_again(&w->fake, &w->rig->server);
+    fake_expect_paths(w->hub, &w->core, 1, 1, 1);
+    promp_hub_lock(w->hub);
+    assert_int_equal(promp_hub_trouble(w->hub)->code, why);
+    promp_hub_unlock(w->hub);
+}
+
+static void test_turned_away(void **state)
+{
+    /* A broker that was reached and does not want this key: the end. */
+    turned_away(*state, PROMP_ERR_KEY_REFUSED);
+}
+
+static void test_role_turned_away(void **state)
+{
+    /* Likewise with a key of another role, ... */
+    turned_away(*state, PROMP_ERR_KEY_ROLE);
+}
+
+static void test_version_turned_away(void **state)
+{
+    /* ... or with a version that it does not speak. */
+    turned_away(*state, PROMP_ERR_VERSION);
 }
 
 static void test_next_key(void **state)
@@ -362,13 +393,23 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_frames),           TEST(test_swallowed_news),
-        TEST(test_without_waiters),  TEST(test_again),
-        TEST(test_other_broker),     TEST(test_away),
-        TEST(test_silence),          TEST(test_beats),
-        TEST(test_turned_away),      TEST(test_next_key),
-        TEST(test_next_key_at_once), TEST(test_opening_fails),
-        TEST(test_no_descriptors),   TEST(test_fork),
+        TEST(test_frames),
+        TEST(test_swallowed_news),
+        TEST(test_without_waiters),
+        TEST(test_again),
+        TEST(test_other_broker),
+        TEST(test_away),
+        TEST(test_silence),
+        TEST(test_beats),
+        TEST(test_turned_away),
+        TEST(test_refused_for_now),
+        TEST(test_role_turned_away),
+        TEST(test_version_turned_away),
+        TEST(test_next_key),
+        TEST(test_next_key_at_once),
+        TEST(test_opening_fails),
+        TEST(test_no_descriptors),
+        TEST(test_fork),
     };
     return cmocka_run_group_tests_name("hub_broker", tests, NULL, NULL);
 }
