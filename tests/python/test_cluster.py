@@ -170,9 +170,10 @@ def test_refused(place):
     place.serving = place.broker("--gather", "50")  # else it waits for other nodes first
     out = place.python("""
         m = ProManager()
-        while not m.startWorker() or not m.startWorker(node="two"):
-            assert m.lastError().name == "NO_PLACE", m.lastError()  # the nodes are on their way
-            time.sleep(0.02)
+        for node in ("one", "two"):
+            while not m.startWorker(node=node):
+                assert m.lastError().name == "NO_PLACE", m.lastError()  # it is on its way
+                time.sleep(0.02)
         for options in ({"node": "three"}, {"node": "no node"}, {"labels": {"tape": True}}, {"labels": {"a b": ""}}, {"cpus": 4000},
                         {"cpus": 1e9}, {"memory": 1 << 60}, {"memory": 1 << 70}, {"gpus": 9}, {"python": "3.99"}, {"python": "2.7"}):
             begin = time.monotonic()
