@@ -249,6 +249,7 @@ typedef struct {
     int signal;          /* 0: none */
     uint64_t memory;     /* largest resident memory, bytes */
     const char *text;    /* the cause in words */
+    const char *node;    /* in a cluster the name of its node; "" where that is not known */
     const uint8_t *tail; /* last output that had not been delivered, at most 64 KiB */
     size_t tail_size;
     uint64_t lost_output; /* bytes of output known to be lost */
