@@ -89,6 +89,7 @@ typedef struct worker {
     uint32_t options;
     uint32_t timeout; /* lease, ms */
     uint32_t pid;
+    char node[PROMP_LIMIT_KEY_NAME + 1]; /* where it runs, as a broker calls it */
     bool queued;    /* ALIVE, but a broker has it in its queue: there is no process yet */
     bool ready;     /* READY has come */
     bool stopping;  /* no new task */
