@@ -271,7 +271,7 @@ def rows(options):
                     yield from of_local(m, ask, path, size, rounds, options.reads)
                 yield from of_opening(m, ask, folder, way)
                 for mib in options.search:
-                    few = rounds if mib < 512 else min(rounds, 3)
+                    few = 3 * rounds if mib < 512 else min(rounds, 3)
                     yield from of_searching(m, ask, mib * MIB, "mapped" if way == "lent" else way, few)
                     if way == "lent":
                         yield from of_searching_else(folder, mib * MIB, few)
