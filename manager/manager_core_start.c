@@ -108,6 +108,8 @@ promp_err_t promp_manager_core_start(promp_manager_core_t *core, const promp_man
         return PROMP_ERR_MEMORY;
     init_worker(core, w, start);
     w->session = promp_session_new(&start->session, true);
+    if (w->session)
+        promp_session_pool(w->session, PROMP_LANE_BULK, &core->chunks);
     w->spare = calloc(1, sizeof *w->spare);
     w->refusal = calloc(1, sizeof *w->refusal);
     err = w->session && w->spare && w->refusal ? encode_start(w, start) : PROMP_ERR_MEMORY;

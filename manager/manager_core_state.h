@@ -214,6 +214,7 @@ struct promp_manager_core {
     promp_map_t *shared;                   /* key of the name to shared_t; NULL: none yet */
     promp_list_t askers[PROMP_ASK_PLACES]; /* workers, in turn */
     promp_list_t dropped;                  /* held_t that nobody needs any more */
+    promp_pool_t chunks;                   /* for answers to reads */
     bool fresh;
 };
 
