@@ -85,6 +85,7 @@ static void on_start(rig_t *rig, rig_worker_t *w)
         answer.type = PROMP_TYPE_QUEUED;
     } else {
         answer.started.pid = 4711;
+        answer.started.node = promp_slice_str("rig");
     }
     to_manager(rig, &answer, &w->key);
 }
