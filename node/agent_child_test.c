@@ -113,6 +113,29 @@ static void not_here_after_all(void **state)
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_START_REFUSED, p), 1);
 }
 
+static void given_up_too_early(void **state)
+{
+    /* Aim: a start that was given back because its link broke, and gets its process all the same, is not taken for the one that
+     * the broker has found elsewhere: the process ends, the exit record is forgotten. */
+    world_t *w = *state;
+    uint32_t b, p = manager(w, &b);
+    promp_message_t m = start_of(1), spawned = {.type = PROMP_TYPE_SPAWNED, .spawned = {.pid = 1002}};
+
+    asks(w, p, 2);
+    say(w, b, &m, 2, 0);
+    promp_agent_core_closed(w->core, w->made_link, PROMP_ERR_DESCRIPTORS, w->now);
+    drain(w);
+    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START_REFUSED, b), 1);
+    told(w, b, PROMP_TYPE_STARTED, 2);
+    keeper_says(w, &spawned, 2, 102);
+    assert_int_equal(last_of(w, PROMP_AGENT_SLAY, 0, PROMP_AGENT_NONE)->effect.handle, 102);
+    exited(w, 2, PROMP_ERR_WORKER_SIGNALLED, 0, 9);
+    assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_EXIT_SEEN, PROMP_AGENT_NONE), 1);
+    attach(w, p, 2, 1, 0);
+    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_ATTACH, b), 1);
+    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_GONE, p), 0);
+}
+
 static void killed_while_it_starts(void **state)
 {
     /* Aim: a start here that its manager has killed and that fails is not looked for elsewhere: OVER, and the worker is told. */
@@ -369,6 +392,7 @@ int main(void)
         CLUSTER(elsewhere),
         CLUSTER(here),
         CLUSTER(not_here_after_all),
+        CLUSTER(given_up_too_early),
         CLUSTER(killed_while_it_starts),
         CLUSTER(asked_again),
         CLUSTER(a_lost_way_is_told),

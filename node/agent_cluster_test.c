@@ -227,7 +227,7 @@ static void back_off(void **state)
 static void told_away(void **state)
 {
     /* Aim: AWAY gives the link up after the time that it names and at most as much again; it is used until then, and what
-     * ends it sooner does not bring us back sooner. */
+     * ends it sooner does not bring us back sooner. With a session a fifth of its lease is the most that counts. */
     world_t *w = *state;
     uint32_t b = join(w), old;
     promp_message_t m = {.type = PROMP_TYPE_AWAY, .away = {.retry_ms = 500}};
@@ -245,6 +245,10 @@ static void told_away(void **state)
     pause = redialled(w, &b);
     assert_in_range(pause, 500, 1200);
     assert_int_equal(count_of(w, PROMP_AGENT_CLOSE, 0, old), 1);
+    welcome(w, b);
+    run(w, b, 1, 0);
+    say(w, b, &m, 0, 0);
+    assert_in_range(redialled(w, &b), LEASE / 5, 2 * LEASE / 5 + 100);
 }
 
 static void turned_away(void **state)
