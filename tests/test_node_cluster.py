@@ -4,7 +4,6 @@ and what happens when its parts, or the broker, are killed."""
 import os
 import pathlib
 import re
-import resource
 import signal
 import socket
 import subprocess
