@@ -195,7 +195,7 @@ static void drains_without_its_manager(void **state)
         worker = spawned(w, 1, 101);
         promp_agent_core_drain(w->core, w->now);
         drain(w);
-        if (away) {
+        if (away == 1) {
             promp_agent_core_closed(w->core, b, PROMP_ERR_CLOSED, w->now);
             drain(w);
         }
@@ -204,8 +204,7 @@ static void drains_without_its_manager(void **state)
         end_of(w, worker, 1);
         if (away == 2) {
             live(w, 4000, &b, 1);
-            b = last_of(w, PROMP_AGENT_DIAL, 0, PROMP_AGENT_NONE)->effect.link;
-            welcome(w, b);
+            b = again(w, b);
         }
         live(w, 4500, &b, 1);
         assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_REST, PROMP_AGENT_NONE), 0);
