@@ -54,6 +54,7 @@ class Job:
         self.m = manager
         self.names = []
         self.answers = {}
+        self.slow = []  # what took seconds
 
     def send(self, key, name, *args, values=None, **options):
         tail = " : " + " ".join(map(words, values)) if values is not None else ""
@@ -79,7 +80,10 @@ class Job:
 
     def finish(self):
         for key in self.names:
+            since = time.monotonic()
             self.answers[key] = self.m.answer(60)
+            if time.monotonic() - since > 5:
+                self.slow.append((key, self.answers[key]))
         self.names = []
 
     def numbers(self):

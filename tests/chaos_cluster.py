@@ -251,7 +251,7 @@ class ClusterCase(chaos.Case):
         """Workers elsewhere have done all; any other one has, too, or its manager was told that it is lost."""
         job.finish()
         took = time.monotonic() - since
-        demand(took < self.grace + scaled(12), f"the manager was told after {took:.1f} s")
+        demand(took < self.grace + scaled(12), f"the manager was told after {took:.1f} s: {job.slow}")
         start = job.answers["start"]
         demand(start["err"] == 0 or start["text"], f"start: {start}")
         numbers = job.numbers()
