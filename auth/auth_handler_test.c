@@ -226,6 +226,43 @@ static void swapped(void **state)
     promp_auth_key_destroy(&key);
 }
 
+static promp_auth_store_t *newest; /* what a look finds, or NULL */
+static atomic_int looks;
+
+static promp_auth_store_t *look(void *arg, const promp_auth_store_t *old)
+{
+    promp_auth_store_t *found = newest;
+    assert_null(arg);
+    assert_non_null(old);
+    looks++;
+    newest = NULL;
+    return found;
+}
+
+/* Aim: an unknown key makes the handler look for a newer store, by which it decides from then on; a known one does not. */
+static void newer(void **state)
+{
+    promp_auth_key_t *old_key, *new_key;
+    promp_auth_entry_t entries[2] = {rig_entry("old", PROMP_AUTH_NODE, &old_key),
+                                     rig_entry("new", PROMP_AUTH_MANAGER, &new_key)};
+    (void)state;
+    looks = 0;
+    start_handler(entries, 1);
+    promp_auth_handler_newer(handler, look);
+    start_server();
+    assert_served(old_key, "node");
+    assert_int_equal(looks, 0);
+    assert_turned_away(new_key, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400, PROMP_ERR_ACCESS_UNKNOWN);
+    assert_int_equal(looks, 1);
+    assert_code(promp_auth_store_of(entries, 2, &newest, NULL), PROMP_OK);
+    assert_served(new_key, "manager");
+    assert_int_equal(looks, 2);
+    assert_served(new_key, "manager");
+    assert_int_equal(looks, 2);
+    promp_auth_key_destroy(&old_key);
+    promp_auth_key_destroy(&new_key);
+}
+
 /* Aim: a context has one handler; a second one is told so. This libzmq is fit. */
 static void taken(void **state)
 {
@@ -311,6 +348,6 @@ static void malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {IN_CONTEXT(who_comes_in), IN_CONTEXT(plain), IN_CONTEXT(swapped),
-                                       IN_CONTEXT(taken), IN_CONTEXT(malformed)};
+                                       IN_CONTEXT(newer),        IN_CONTEXT(taken), IN_CONTEXT(malformed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

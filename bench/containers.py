@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
-"""Containers: what sharing, opening, reading, searching and streaming cost, beside the promises that there are.
+"""Containers: what sharing, opening, reading, searching and streaming cost, beside the promises that there are and beside
+what else there is on one host.
 
-Prints a row for each figure; streamed means that no descriptors are lent, as between two machines.
+Prints a row for each figure. mapped: memory that the worker maps; lent: a file whose descriptor it has; streamed: nothing is
+lent, as between two machines. local: the container that the manager itself holds.
 example: PYTHONPATH=build/python python3 bench/containers.py --gib 1
 """
 
 import argparse
 import contextlib
 import json
+import mmap
 import multiprocessing
+import multiprocessing.shared_memory
 import os
+import random
 import socket
 import statistics
 import tempfile
@@ -99,27 +104,43 @@ def sparse(folder, name, size):
     return path
 
 
-def send_all(path, end):
+def send_all(path, end, ours):
+    ours.close()
     with open(path, "rb", buffering=0) as file:
         buffer = bytearray(CHUNK)
-        while file.readinto(buffer):
-            end.sendall(buffer)
+        end.recv(1)
+        while size := os.preadv(file.fileno(), [buffer], file.tell()):
+            end.sendall(memoryview(buffer)[:size])
+            file.seek(size, os.SEEK_CUR)
     end.close()
 
 
 def bare(path):
     """Seconds that a file takes through a Unix stream socket from another process, in chunks."""
     ours, theirs = socket.socketpair()
-    process = multiprocessing.get_context("fork").Process(target=send_all, args=(path, theirs))
-    begin = time.perf_counter()
+    process = multiprocessing.get_context("fork").Process(target=send_all, args=(path, theirs, ours))
     process.start()
     theirs.close()
     buffer = bytearray(CHUNK)
+    begin = time.perf_counter()
+    ours.sendall(b"g")
     while ours.recv_into(buffer):
         pass
+    passed = time.perf_counter() - begin
     process.join()
     ours.close()
-    return time.perf_counter() - begin
+    return passed
+
+
+@contextlib.contextmanager
+def memory_of(size):
+    """The same bytes by multiprocessing.shared_memory."""
+    memory = multiprocessing.shared_memory.SharedMemory(create=True, size=size)
+    try:
+        yield memory
+    finally:
+        memory.close()
+        memory.unlink()
 
 
 def of_sharing(m, folder):
@@ -164,7 +185,21 @@ def of_searching(m, ask, size, way, rounds):
     name = "search of %d MiB" % (size // MIB)
     yield name + ", local", local * 1e3, "ms", None
     yield "%s, %s" % (name, way), remote * 1e3, "ms", None
-    yield "%s, %s / local" % (name, way), remote / local, "", 1.2 if way == "lent" else None
+    yield "%s, %s / local" % (name, way), remote / local, "", 1.2 if way == "mapped" else None
+
+
+def of_searching_else(folder, size, rounds):
+    """The same with what Python has: a file that is mapped, and shared memory, which can be searched as a copy only."""
+    name, path = "search of %d MiB, " % (size // MIB), os.path.join(folder, "mark")
+    with open(path, "wb") as file:
+        file.write(b"\xff" * size + MAGIC)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        yield name + "a plain file, mapped", 1e3 * statistics.median(seconds(lambda: mapped.find(MAGIC)) for _ in range(rounds)), "ms", None
+    os.unlink(path)
+    with memory_of(size + len(MAGIC)) as memory:
+        memory.buf[size:size + len(MAGIC)] = MAGIC
+        yield (name + "shared_memory",
+               1e3 * statistics.median(seconds(lambda: bytes(memory.buf).find(MAGIC)) for _ in range(rounds)), "ms", None)
 
 
 def of_reading(m, ask, folder, way):
@@ -173,11 +208,45 @@ def of_reading(m, ask, folder, way):
     yield "read 4 KiB at 900 GiB, " + way, statistics.median(ask("reads", "tib", offsets, 4096)) * 1e3, "ms", 5
 
 
-def of_streaming(m, ask, folder, size, way):
-    path = sparse(folder, "long", size)
+def places(size, count):
+    return [4096 * page for page in random.Random(1).choices(range(size // 4096), k=count)]
+
+
+def through(read, size):
+    """MiB a second, read in pieces of 1 MiB."""
+    return size / MIB / seconds(lambda: [len(read(at, MIB)) for at in range(0, size, MIB)])
+
+
+def at_random(read, size, count):
+    """Microseconds of a read of 4 KiB."""
+    return 1e6 * statistics.median(seconds(lambda at=at: read(at, 4096)) for at in places(size, count))
+
+
+def of_local(m, ask, path, size, rounds, count):
+    """Sequential and random reads without a worker, and of memory that a worker maps."""
+    part = min(size, 256 * MIB)
+    memory = of(os.urandom(MIB) * (part // MIB))
+    m.shareContainer("memory", memory)
+    file = createContainerFromFile(path)
+    with open(path, "rb", buffering=0) as plain, memory_of(part) as shared:
+        ways = {"a plain file": lambda at, piece: os.pread(plain.fileno(), piece, at),
+                "shared_memory": lambda at, piece: bytes(shared.buf[at:at + piece]),
+                "local, memory": memory.read, "local, file": file.read}
+        shared.buf[:] = bytes(part)
+        for name, read in ways.items():
+            whole = size if "file" in name else part
+            yield "sequential, " + name, statistics.median(through(read, whole) for _ in range(rounds)), "MiB/s", None
+            yield "4 KiB at random, " + name, at_random(read, whole, count), "us", None
+    passed = statistics.median(ask("through", "memory", MIB)[0] for _ in range(rounds))
+    yield "sequential, mapped", part / MIB / passed, "MiB/s", None
+    yield "4 KiB at random, mapped", 1e6 * statistics.median(ask("reads", "memory", places(part, count), 4096)), "us", None
+    m.unshareContainer("memory")
+
+
+def of_streaming(m, ask, path, size, way, rounds, count):
     m.shareContainer("long", createContainerFromFile(path))
     ways, pipes, memory = [], [], 0
-    for _ in range(5):
+    for _ in range(rounds):
         pipes.append(size / bare(path))
         passed, more = ask("through", "long", MIB)
         ways.append(size / passed)
@@ -188,34 +257,45 @@ def of_streaming(m, ask, folder, size, way):
         yield "sequential, a bare Unix socket", pipe_rate / MIB, "MiB/s", None
         yield "sequential, streamed / bare", way_rate / pipe_rate, "", -0.8
         yield "more memory after it", memory / MIB, "MiB", 96
+    yield "4 KiB at random, " + way, 1e6 * statistics.median(ask("reads", "long", places(size, count), 4096)), "us", None
 
 
-def rows(gib):
+def rows(options):
+    size, rounds = int(options.gib * 1024) * MIB, options.rounds
     with tempfile.TemporaryDirectory(prefix="promp-bench-") as folder:
+        path = sparse(folder, "long", size)
         for way in ("lent", "streamed"):
             with manager(way == "streamed") as (m, ask):
                 if way == "lent":
                     yield from of_sharing(m, folder)
+                    yield from of_local(m, ask, path, size, rounds, options.reads)
                 yield from of_opening(m, ask, folder, way)
-                yield from of_searching(m, ask, 10 * MIB, way, 15)
-                yield from of_searching(m, ask, GIB, way, 3)
+                for mib in options.search:
+                    few = 3 * rounds if mib < 512 else min(rounds, 3)
+                    yield from of_searching(m, ask, mib * MIB, "mapped" if way == "lent" else way, few)
+                    if way == "lent":
+                        yield from of_searching_else(folder, mib * MIB, few)
                 yield from of_reading(m, ask, folder, way)
-                yield from of_streaming(m, ask, folder, int(gib * GIB), way)
-        if gib < 8:
+                yield from of_streaming(m, ask, path, size, way, rounds, options.reads)
+        if options.memory > options.gib:
             with manager(True) as (m, ask):
-                m.shareContainer("eight", createContainerFromFile(sparse(folder, "eight", 8 * GIB)))
-                yield "more memory after 8 GiB streamed", ask("through", "eight", MIB)[1] / MIB, "MiB", 96
+                m.shareContainer("long", createContainerFromFile(sparse(folder, "more", int(options.memory * 1024) * MIB)))
+                yield "more memory after %g GiB streamed" % options.memory, ask("through", "long", MIB)[1] / MIB, "MiB", 96
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gib", type=float, default=1, help="size of the file that is read from end to end")
+    parser.add_argument("--search", type=int, nargs="+", default=[10, 1024], help="MiB that are searched")
+    parser.add_argument("--memory", type=float, default=8, help="GiB that are streamed to see how memory grows")
+    parser.add_argument("--reads", type=int, default=2000, help="reads at random")
+    parser.add_argument("--rounds", type=int, default=5, help="the median of so many counts")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options = parser.parse_args()
     found = {}
     if not options.json:
         print("%-44s %10s %-6s %s" % ("containers", "figure", "", "promise"))
-    for name, figure, unit, promise in rows(options.gib):
+    for name, figure, unit, promise in rows(options):
         found[name] = figure
         if not options.json:
             text = "" if promise is None else "at most %g" % promise if promise > 0 else "at least %g" % -promise

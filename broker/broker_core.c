@@ -104,14 +104,3 @@ void promp_broker_core_frame(promp_broker_core_t *core, promp_broker_peer_number
         promp_broker_peer_refuse(core, peer, error);
     promp_broker_place_serve_due(core);
 }
-
-void promp_broker_core_count(const promp_broker_core_t *core, promp_broker_counters_t *counters)
-{
-    *counters = core->count;
-    for (promp_node_t *n = promp_list_first(&core->nodes); n; n = promp_list_after(&core->nodes, n)) {
-        const promp_broker_node_t *node = PROMP_BROKER_OF(n, node, member);
-
-        counters->places += node->peer ? node->places : 0;
-        counters->places_used += node->peer ? node->used : 0;
-    }
-}

@@ -82,6 +82,26 @@ static void rows_say_who_may_speak(void **state)
     run(w, m, honest, 1); /* an honest peer is served */
 }
 
+static void who_may_look_gets_the_figures(void **state)
+{
+    /* Aim: an observer's STATUS is answered with what there is; a manager's drops it. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 4, true), m = manager(w, 1), o = manager(w, OBSERVER);
+
+    run(w, m, n, 1);
+    simple(w, o, PROMP_TYPE_STATUS, 0);
+    const promp_msg_counters_t *c = &last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_COUNTERS, o)->message.counters;
+    assert_int_equal(c->managers, 1);
+    assert_int_equal(c->nodes, 1);
+    assert_int_equal(c->others, 1);
+    assert_int_equal(c->running, 1);
+    assert_int_equal(c->places, 4);
+    assert_int_equal(c->places_used, 1);
+    assert_int_equal(c->starts, 1);
+    simple(w, m, PROMP_TYPE_STATUS, 0);
+    assert_true(kicked(w, m, PROMP_ERR_MESSAGE_SENDER));
+}
+
 static void beats_follow_the_smallest_lease(void **state)
 {
     /* Aim: a peer without sessions gets a beat each 6 s, one with a session of 1 s, manager or node, each 200 ms. */
@@ -202,6 +222,7 @@ int main(void)
         CASE(whoever_says_no_hello_is_dropped),
         CASE(a_role_is_the_keys),
         CASE(rows_say_who_may_speak),
+        CASE(who_may_look_gets_the_figures),
         CASE(beats_follow_the_smallest_lease),
         CASE(a_smaller_lease_counts_from_its_start),
         CASE(a_silent_manager_loses_its_workers),

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "broker_table.h"
+#include "mutant.h"
 
 /* Peers by their number, in a map whose keys have 128 bits. */
 static promp_id_t map_key(promp_broker_peer_number_t number)
@@ -155,7 +156,8 @@ static promp_err_t hello(promp_broker_core_t *core, promp_broker_peer_t *peer, c
 {
     if (hello->version_low > hello->version_high)
         return PROMP_ERR_MESSAGE_FIELD;
-    if (hello->version_low > PROMP_VERSION_HIGH || hello->version_high < PROMP_VERSION_LOW)
+    if (hello->version_low > PROMP_VERSION_HIGH || hello->version_high < PROMP_VERSION_LOW ||
+        (PROMP_MUTANT(35) && hello->version_high > PROMP_VERSION_HIGH))
         return PROMP_ERR_VERSION;
     if (hello->role != peer->key->info.role)
         return PROMP_ERR_KEY_ROLE;
@@ -202,6 +204,9 @@ promp_err_t promp_broker_peer_frame(promp_broker_core_t *core, promp_broker_peer
             promp_broker_peer_lease(core, peer, m->beat.lease_ms);
         return PROMP_OK;
     case PROMP_TYPE_LINK_ACK: /* the shell's link has taken it */
+        return PROMP_OK;
+    case PROMP_TYPE_STATUS:
+        promp_broker_status_tell(core, peer);
         return PROMP_OK;
     case PROMP_TYPE_BYE:
         bye(core, peer);

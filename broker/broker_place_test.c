@@ -23,8 +23,8 @@ static void after_gathering(world_t *w)
 
 static void a_start_reaches_a_node_as_it_was_asked(void **state)
 {
-    /* Aim: the node gets all that the manager asked for, and the owner's key beside it; its STARTED goes back, and asking again
-     * gives the same answer without asking the node. */
+    /* Aim: the node gets all that the manager asked for, and the owner's key beside it; its STARTED goes back with the
+     * node's name, and asking again gives the same answer without asking the node. */
     world_t *w = *state;
     promp_broker_peer_number_t n = node(w, NODE_KEY, 4, true), m = manager(w, 1);
     promp_message_t ask = start_of();
@@ -40,10 +40,15 @@ static void a_start_reaches_a_node_as_it_was_asked(void **state)
     assert_int_equal(got->cpus, 500);
     assert_memory_equal(got->program.data, "/bin/worker", 11);
     started(w, n, 1);
-    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m)->message.started.pid, 1001);
-    forget(w);
-    start(w, m, 1);
-    assert_int_equal(last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m)->message.started.pid, 1001);
+    for (int again = 0; again < 2; again++) {
+        const promp_msg_started_t *told =
+            &last_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m)->message.started;
+        assert_int_equal(told->pid, 1001);
+        assert_int_equal(told->node.size, 5);
+        assert_memory_equal(told->node.data, "key20", 5);
+        forget(w);
+        start(w, m, 1);
+    }
     assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n), 0);
     assert_int_equal(counters(w).sessions, 1);
 }

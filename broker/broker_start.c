@@ -145,10 +145,20 @@ static promp_broker_session_t *make(promp_broker_core_t *core, promp_broker_peer
     return s;
 }
 
+/* The worker runs; where, is what its manager cannot know. */
+static promp_message_t started_at(const promp_broker_session_t *s)
+{
+    promp_message_t m = {.type = PROMP_TYPE_STARTED, .started = {.pid = s->pid}};
+
+    if (s->node)
+        m.started.node = promp_slice_str(s->node->key->info.name);
+    return m;
+}
+
 /* Asked for again: the same answer, to whoever asks now. */
 static void again(promp_broker_core_t *core, promp_broker_session_t *s, promp_broker_peer_t *peer)
 {
-    promp_message_t m = {.type = PROMP_TYPE_STARTED, .started = {.pid = s->pid}};
+    promp_message_t m = started_at(s);
 
     promp_broker_table_bind(core, s, peer);
     if (s->state == PROMP_BROKER_WAITING)
@@ -236,11 +246,12 @@ void promp_broker_start_seek(promp_broker_core_t *core, promp_broker_session_t *
 
 void promp_broker_start_started(promp_broker_core_t *core, promp_broker_session_t *s, uint32_t pid)
 {
-    promp_message_t m = {.type = PROMP_TYPE_STARTED, .started = {.pid = pid}};
+    promp_message_t m;
 
     s->pid = pid;
     if (s->state != PROMP_BROKER_ASKED)
         return;
+    m = started_at(s);
     promp_broker_table_state(core, s, PROMP_BROKER_RUNNING);
     promp_broker_table_drop_start(core, s);
     if (s->manager && !promp_broker_table_local(s))

@@ -179,6 +179,10 @@ void promp_broker_key_release(promp_broker_core_t *core, promp_broker_key_t *key
 /* Bytes that may wait here for it. */
 uint64_t promp_broker_key_bytes(const promp_broker_key_t *key);
 
+/* broker_status.c */
+/* Answers STATUS. */
+void promp_broker_status_tell(promp_broker_core_t *core, promp_broker_peer_t *peer);
+
 /* broker_peer.c */
 promp_broker_peer_t *promp_broker_peer_get(const promp_broker_core_t *core,
                                            promp_broker_peer_number_t number);

@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "auth_file.h"
@@ -17,72 +15,6 @@
 #define EVENTS    256  /* in a row, before time is looked at again */
 #define LOOK_EACH 1000 /* ms between looks at files that may have changed */
 #define LAST_PACE 5    /* ms between looks at what still leaves at the end */
-
-/* --- signals --- */
-
-static void reload(promp_serve_t *s, int64_t now)
-{
-    promp_config_t config;
-    promp_error_t error = {0};
-
-    promp_notify_reloading();
-    if (promp_options_config(s->options, s->folder, &config, &error)) {
-        promp_serve_say(s, PROMP_LOG_ERROR, error.code, "%s; what was read before counts", error.text);
-    } else {
-        atomic_store(&s->level, (int)config.level);
-        if (strcmp(config.listen, s->config.listen) != 0 || config.peers != s->config.peers ||
-            config.threads != s->config.threads || config.gather != s->config.gather)
-            promp_serve_say(s, PROMP_LOG_WARNING, PROMP_OK,
-                            PROMP_CONFIG_FILE
-                            ": listen, peers, threads and gather count from the next start on");
-    }
-    s->store_said = PROMP_OK;
-    promp_serve_keys_reload(s, now);
-    promp_serve_port_look(s, now);
-    promp_notify("READY=1");
-}
-
-static void on_signal(promp_serve_t *s, uint32_t number, int64_t now)
-{
-    switch (number) {
-    case SIGHUP:
-        reload(s, now);
-        break;
-    case SIGUSR1:
-        promp_serve_say_figures(s);
-        break;
-    default:
-        s->ended = s->draining;
-        s->draining = true;
-        promp_notify("STOPPING=1");
-        promp_broker_core_drain(s->core, now);
-        promp_serve_do(s, now);
-    }
-}
-
-static void take_signals(promp_serve_t *s, int64_t now)
-{
-    struct signalfd_siginfo info;
-
-    while (!s->ended && read(s->signals, &info, sizeof info) == sizeof info)
-        on_signal(s, info.ssi_signo, now);
-}
-
-static promp_err_t hold_signals(promp_serve_t *s, promp_error_t *error)
-{
-    static const int numbers[] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
-    sigset_t set;
-
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        sigaddset(&set, numbers[i]);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
-    s->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    return s->signals < 0 ? promp_error_set(error, promp_error_from_errno(errno), errno, "signalfd")
-                          : PROMP_OK;
-}
 
 /* --- the loop --- */
 
@@ -141,7 +73,7 @@ static void loop(promp_serve_t *s)
             wait = due > now ? promp_min64(due - now, INT32_MAX) : 0;
         struct pollfd fds[] = {{promp_zport_fd(s->port), POLLIN, 0}, {s->signals, POLLIN, 0}};
         if (poll(fds, 2, (int)wait) > 0 && fds[1].revents)
-            take_signals(s, promp_clock_ms());
+            promp_serve_signals_take(s, promp_clock_ms());
     }
 }
 
@@ -175,23 +107,6 @@ static void raise_descriptors(void)
     }
 }
 
-static promp_err_t read_passphrase(promp_serve_t *s, promp_error_t *error)
-{
-    char source[sizeof s->config.passphrase];
-
-    if (s->options->passphrase_fd >= 0)
-        snprintf(source, sizeof source, "fd:%d", s->options->passphrase_fd);
-    else
-        strcpy(source, s->config.passphrase);
-    if (!*source)
-        return PROMP_OK;
-    promp_err_t code = promp_auth_read(source, PROMP_LIMIT_PASSPHRASE, &s->passphrase, error);
-    if (!code && (!s->passphrase.size || s->passphrase.size > PROMP_LIMIT_PASSPHRASE))
-        code = promp_error_set(error, PROMP_ERR_KEY_PASSPHRASE, 0, "it has to have 1 to %d bytes",
-                               PROMP_LIMIT_PASSPHRASE);
-    return code;
-}
-
 /* The folder, what it says, and what was handed over. */
 static promp_err_t read_folder(promp_serve_t *s, promp_error_t *error)
 {
@@ -207,7 +122,7 @@ static promp_err_t read_folder(promp_serve_t *s, promp_error_t *error)
     if (code)
         return code;
     atomic_store(&s->level, (int)s->config.level);
-    return read_passphrase(s, error);
+    return promp_serve_signals_passphrase(s, error);
 }
 
 /* The passphrase's descriptor is read before the others are closed, and the folder is one of ours. */
@@ -256,7 +171,7 @@ static promp_err_t begin(promp_serve_t *s, promp_error_t *error)
         return code;
     close_foreign(s);
     raise_descriptors();
-    code = hold_signals(s, error);
+    code = promp_serve_signals_hold(s, error);
     if (!code)
         code = make_tables(s, error);
     if (!code)

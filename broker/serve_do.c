@@ -66,21 +66,6 @@ static void on_kick(promp_serve_t *s, const promp_broker_effect_t *e, int64_t no
     promp_serve_peers_leave(s, peer, now);
 }
 
-/* A spoilt core is replaced by a new one, which hears all from the nodes when they are back: the port and its key stay. */
-static void begin_anew(promp_serve_t *s, promp_err_t why, int64_t now)
-{
-    promp_broker_core_t *old = s->core;
-
-    promp_serve_say(s, PROMP_LOG_ERROR, why, "the broker begins anew, all peers have to come back");
-    promp_serve_peers_drop_all(s, now);
-    s->error = promp_serve_core_new(s, now);
-    s->ended = s->error || s->draining;
-    if (s->error)
-        s->core = old;
-    else
-        promp_broker_core_destroy(&old);
-}
-
 void promp_serve_do(promp_serve_t *s, int64_t now)
 {
     promp_broker_effect_t e;
@@ -97,10 +82,8 @@ void promp_serve_do(promp_serve_t *s, int64_t now)
             on_kick(s, &e, now);
             break;
         case PROMP_BROKER_END:
-            if (e.error)
-                begin_anew(s, e.error, now);
-            else
-                s->ended = true;
+            s->ended = true;
+            s->error = e.error; /* what is restarted learns all from the nodes */
             break;
         }
 }

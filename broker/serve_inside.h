@@ -49,10 +49,10 @@ typedef struct {
 typedef struct {
     const promp_options_t *options;
     promp_config_t config;
-    _Atomic int level; /* of the log; any thread */
-    promp_lines_t lines;
-    promp_lines_t refused; /* the handler's thread */
-    atomic_bool testing;   /* the stranger who is refused is ourselves; any thread */
+    _Atomic int level;      /* of the log; any thread */
+    promp_lines_t lines[2]; /* of news, and of warnings: one cannot crowd out the other */
+    promp_lines_t refused;  /* the handler's thread */
+    atomic_bool testing;    /* the stranger who is refused is ourselves; any thread */
 
     int folder, signals;
     promp_slice_t passphrase; /* guarded memory */
@@ -94,6 +94,13 @@ void promp_serve_told(void *arg, const promp_auth_decision_t *decision, const ch
 /* All counters, whatever the level of the log is. */
 void promp_serve_say_figures(promp_serve_t *s);
 
+/* serve_signals.c */
+promp_err_t promp_serve_signals_hold(promp_serve_t *s, promp_error_t *error); /* opens s->signals */
+/* Does what the signals ask for that came. */
+void promp_serve_signals_take(promp_serve_t *s, int64_t now);
+/* Reads what s->config says; a file again with each reload, as it may be for the next key. */
+promp_err_t promp_serve_signals_passphrase(promp_serve_t *s, promp_error_t *error);
+
 /* serve_keys.c */
 /* The broker's 16 random bytes, made when they are missing. */
 promp_err_t promp_serve_identity(int folder, promp_id_t *identity, promp_error_t *error);
@@ -121,7 +128,7 @@ promp_serve_peer_t *promp_serve_peers_find(const promp_serve_t *s, promp_zpeer_t
 void promp_serve_peers_leave(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now);
 /* Ends its connection at once and forgets it; the core is told where it knows the peer. */
 void promp_serve_peers_drop(promp_serve_t *s, promp_serve_peer_t *peer, promp_err_t why, int64_t now);
-/* All of them: the port is about to be closed, or the core to begin anew. */
+/* All of them: the port is about to be closed. */
 void promp_serve_peers_drop_all(promp_serve_t *s, int64_t now);
 /* Kicks who had its moment; returns when it wants to be called next. */
 int64_t promp_serve_peers_tick(promp_serve_t *s, int64_t now);

@@ -44,7 +44,7 @@ void promp_serve_say_peer(promp_serve_t *s, promp_log_level_t level, promp_err_t
     const promp_auth_entry_t *entry = promp_auth_store_find(s->store, peer->key);
     char key[PROMP_Z85_KEY + 1];
 
-    if (may(s, &s->lines, level))
+    if (may(s, &s->lines[level <= PROMP_LOG_WARNING], level))
         promp_serve_say(s, level, code, "'%s' (%s) at %s: %s%s%s", entry ? entry->name : "",
                         promp_z85_encode(peer->key, key), peer->address, code ? promp_error_text(code) : "",
                         code && *what ? ": " : "", what);

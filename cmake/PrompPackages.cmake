@@ -45,7 +45,9 @@ promp_package(node promp-node net "" "owns the worker processes of one machine f
 promp_package(tools promp-tools net "" "promp-auth, keys and tokens of a promp cluster, and promp, the user's tool")
 promp_package(python python3-promp python "libpromp ${same}, promp-node ${same}, python3 (>= 3.11)"
     "the package Pro: promp for Python, and the worker that runs Python")
-set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS libzmq5) # loaded when a broker is reached
+foreach(part LIBRARY NODE TOOLS)
+    set(CPACK_DEBIAN_${part}_PACKAGE_RECOMMENDS libzmq5) # loaded when a broker is reached
+endforeach()
 set(CPACK_DEBIAN_NODE_PACKAGE_SUGGESTS python3-promp)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/deploy/debian/triggers)
 foreach(part BROKER NODE)

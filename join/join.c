@@ -1,6 +1,7 @@
 #include "join.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "auth_token.h"
 #include "join_ask.h"
@@ -82,12 +83,22 @@ static void note_down(const joiner_t *joiner, const promp_join_answer_t *answer,
         memcpy(joined->next, token->next, sizeof joined->next);
 }
 
+/* As far as it can be a key's. */
+static const char *host_name(char name[PROMP_LIMIT_KEY_NAME + 1])
+{
+    if (gethostname(name, PROMP_LIMIT_KEY_NAME + 1) < 0)
+        return "";
+    name[PROMP_LIMIT_KEY_NAME] = '\0';
+    return promp_auth_key_name_valid(promp_slice_str(name)) ? name : "";
+}
+
 static promp_err_t join_with(const promp_join_config_t *config, const promp_auth_token_t *token, int64_t end,
                              promp_auth_joined_t *joined, promp_error_t *error)
 {
     promp_join_place_t place = {
         .folder = config->folder, .role = token->role, .replace = config->replace, .end = end};
-    joiner_t joiner = {.token = token, .name = config->name ? config->name : "", .pause = PAUSE};
+    char host[PROMP_LIMIT_KEY_NAME + 1];
+    joiner_t joiner = {.token = token, .name = config->name ? config->name : host_name(host), .pause = PAUSE};
     promp_join_answer_t answer;
 
     memcpy(place.token.b, promp_auth_key_public(token->key), sizeof place.token.b);

@@ -15,7 +15,7 @@ typedef struct {
     int folder;          /* where the key shall lie, of promp_auth_folder_open() */
     promp_slice_t token; /* in guarded memory: promp_auth_read() */
     const char *
-        name; /* what we would like to be called; promp_auth_key_name_valid(); "" or NULL: the broker finds a name */
+        name; /* what we would like to be called; promp_auth_key_name_valid(); NULL: as this host; "": the broker finds a name */
     unsigned roles;  /* PROMP_JOIN_ROLE()s that the token may be for; 0: any */
     bool replace;    /* a key that has joined already gives way to the new one */
     int64_t timeout; /* ms for all of it; 0: PROMP_TIME_JOIN */

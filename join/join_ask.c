@@ -23,6 +23,8 @@ typedef struct {
     promp_who_t self;
     promp_auth_role_t role;
     promp_join_answer_t *answer;
+    promp_msg_counters_t *counters; /* what is wanted; NULL: to be let in is all */
+    bool up;                        /* WELCOME has come, and the second question is asked */
     promp_error_t *error;
 } ask_t;
 
@@ -43,26 +45,46 @@ static promp_err_t joined(const ask_t *ask, const promp_msg_joined_t *message)
     return PROMP_OK;
 }
 
-static promp_err_t welcome(const ask_t *ask, const promp_msg_welcome_t *message)
+static promp_err_t welcome(ask_t *ask, const promp_msg_welcome_t *message, bool *more)
 {
+    const promp_message_t question = {.type = PROMP_TYPE_STATUS};
+    promp_out_t out;
+    promp_err_t code;
+
     ask->answer->broker = message->node;
-    return PROMP_OK;
+    if (!ask->counters)
+        return PROMP_OK;
+    ask->up = *more = true;
+    code = promp_message_out(&question, NULL, 0, &out);
+    if (!code)
+        code = promp_zlink_send(ask->link, &out, 0);
+    return code ? promp_error_set(ask->error, code, 0, "asking the broker") : PROMP_OK;
 }
 
-static promp_err_t understand(const ask_t *ask, const promp_frame_t *frame)
+/* *more: the answer is still to come. */
+static promp_err_t understand(ask_t *ask, const promp_frame_t *frame, bool *more)
 {
     promp_message_t message;
-    promp_err_t code = promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, ask->self,
-                                            PROMP_AT_NEW, PROMP_VERSION_HIGH, &message);
+    promp_err_t code =
+        promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, ask->self,
+                             ask->up ? PROMP_AT_UP : PROMP_AT_NEW, PROMP_VERSION_HIGH, &message);
     if (code)
         return promp_error_set(ask->error, code, 0, "in the broker's answer");
+    *more = ask->up && (message.type == PROMP_TYPE_BEAT || message.type == PROMP_TYPE_NEXT_KEY);
+    if (*more)
+        return PROMP_OK;
     switch (message.type) {
     case PROMP_TYPE_REFUSED:
         return refused(ask, &message.refused);
     case PROMP_TYPE_JOINED:
         return joined(ask, &message.joined);
     case PROMP_TYPE_WELCOME:
-        return welcome(ask, &message.welcome);
+        return welcome(ask, &message.welcome, more);
+    case PROMP_TYPE_COUNTERS:
+        *ask->counters = message.counters;
+        return PROMP_OK;
+    case PROMP_TYPE_AWAY:
+        return promp_error_set(ask->error, PROMP_ERR_BROKER_AWAY, 0, NULL);
     default:
         return promp_error_set(ask->error, PROMP_ERR_MESSAGE_STATE, 0, "%s",
                                promp_message_row(frame->type)->name);
@@ -70,10 +92,10 @@ static promp_err_t understand(const ask_t *ask, const promp_frame_t *frame)
 }
 
 /* Reads what has come; true: it is decided, by *code. */
-static bool take(const ask_t *ask, promp_err_t *code)
+static bool take(ask_t *ask, promp_err_t *code)
 {
     promp_frame_t frame;
-    bool got;
+    bool got, more = true;
     (void)promp_zlink_read(ask->link, NULL);
     *code = promp_zlink_next(ask->link, &frame, &got);
     if (*code) {
@@ -82,12 +104,12 @@ static bool take(const ask_t *ask, promp_err_t *code)
     }
     if (!got)
         return false;
-    *code = understand(ask, &frame);
-    return true;
+    *code = understand(ask, &frame, &more);
+    return *code || !more;
 }
 
 /* Waits for the one frame that is the answer, or for the end. */
-static promp_err_t await(const ask_t *ask, int64_t end)
+static promp_err_t await(ask_t *ask, int64_t end)
 {
     promp_err_t code;
     for (;;) {
@@ -144,15 +166,30 @@ promp_err_t promp_join_ask_in(const promp_join_call_t *call, const uint8_t new_k
     return converse(call, &question, &ask);
 }
 
+static promp_message_t hello_as(promp_auth_role_t role)
+{
+    return (promp_message_t){.type = PROMP_TYPE_HELLO,
+                             .hello = {.version_low = PROMP_VERSION_LOW,
+                                       .version_high = PROMP_VERSION_HIGH,
+                                       .role = roles[role].number,
+                                       .build = promp_slice_str(promp_local_build())}};
+}
+
 promp_err_t promp_join_ask_hello(const promp_join_call_t *call, promp_auth_role_t role,
                                  promp_join_answer_t *answer, promp_error_t *error)
 {
-    const promp_message_t question = {.type = PROMP_TYPE_HELLO,
-                                      .hello = {.version_low = PROMP_VERSION_LOW,
-                                                .version_high = PROMP_VERSION_HIGH,
-                                                .role = roles[role].number,
-                                                .build = promp_slice_str(promp_local_build())}};
+    const promp_message_t question = hello_as(role);
     ask_t ask = {.self = roles[role].who, .role = role, .answer = answer, .error = error};
     *answer = (promp_join_answer_t){0};
+    return converse(call, &question, &ask);
+}
+
+promp_err_t promp_join_ask_status(const promp_join_call_t *call, promp_auth_role_t role,
+                                  promp_msg_counters_t *counters, promp_error_t *error)
+{
+    const promp_message_t question = hello_as(role);
+    promp_join_answer_t answer = {0};
+    ask_t ask = {
+        .self = roles[role].who, .role = role, .answer = &answer, .counters = counters, .error = error};
     return converse(call, &question, &ask);
 }

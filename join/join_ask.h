@@ -3,6 +3,7 @@
 #define PROMP_JOIN_ASK_H
 
 #include "auth_entry.h"
+#include "message.h"
 
 /* Whom to ask, and as whom. */
 typedef struct {
@@ -27,5 +28,9 @@ promp_err_t promp_join_ask_in(const promp_join_call_t *call, const uint8_t new_k
 /* HELLO in a role, with a key that may be in already; likewise. */
 promp_err_t promp_join_ask_hello(const promp_join_call_t *call, promp_auth_role_t role,
                                  promp_join_answer_t *answer, promp_error_t *error);
+
+/* HELLO as observer or admin, then STATUS; likewise. */
+promp_err_t promp_join_ask_status(const promp_join_call_t *call, promp_auth_role_t role,
+                                  promp_msg_counters_t *counters, promp_error_t *error);
 
 #endif

@@ -56,6 +56,12 @@ static void to_manager(rig_t *rig, const promp_message_t *message, const promp_i
     promp_buf_free(&body);
 }
 
+void rig_answer(rig_t *rig, uint32_t id, const promp_message_t *message)
+{
+    to_manager(rig, message, &rig->worker[id - 1].key);
+    rig_pump(rig);
+}
+
 static rig_worker_t *worker_of(rig_t *rig, const promp_id_t *key)
 {
     for (size_t i = 0; i < rig->count; i++)
@@ -75,8 +81,11 @@ static void on_start(rig_t *rig, rig_worker_t *w)
         answer.type = PROMP_TYPE_START_REFUSED;
         answer.start_refused.error = (uint32_t)rig->refuse;
         answer.start_refused.text = promp_slice_str("as the test wants");
+    } else if (rig->queue) {
+        answer.type = PROMP_TYPE_QUEUED;
     } else {
         answer.started.pid = 4711;
+        answer.started.node = promp_slice_str("rig");
     }
     to_manager(rig, &answer, &w->key);
 }
@@ -92,6 +101,7 @@ static void from_manager(rig_t *rig, const promp_out_t *out)
         assert_int_equal(promp_message_decode(frame.type, frame.body, PROMP_WHO_MANAGER, PROMP_WHO_NODE,
                                               PROMP_AT_UP, PROMP_VERSION_HIGH, &message),
                          PROMP_OK);
+    w->kills += frame.type == PROMP_TYPE_KILL;
     if (frame.type == PROMP_TYPE_START)
         on_start(rig, w);
     else if (frame.type == PROMP_TYPE_KILL)

@@ -21,6 +21,7 @@ typedef struct {
     promp_session_t *session; /* the worker's side */
     uint32_t started;         /* START frames seen */
     uint32_t killed;          /* cause of KILL, 0: none came */
+    uint32_t kills;           /* KILL frames seen */
     uint32_t acked;           /* GONE_ACK frames seen */
     uint64_t last_task;       /* highest number of a TASK taken */
     uint32_t tasks;
@@ -33,6 +34,7 @@ typedef struct {
     bool up;
     promp_err_t refuse; /* START is refused with this */
     bool mute;          /* START is not answered */
+    bool queue;         /* START is answered by QUEUED */
     int signal;         /* of a worker that ends SIGNALLED; 0: 11 */
     int time_limit;     /* of workers started from now on, ms; 0: none */
     bool hold;          /* what workers send does not reach the manager */
@@ -49,6 +51,8 @@ int rig_teardown(void **state);
 rig_t *rig_new(void);
 void rig_free(rig_t *rig);
 void rig_path(rig_t *rig, bool up, bool lost);
+/* The node, or broker, says this of a worker. */
+void rig_answer(rig_t *rig, uint32_t id, const promp_message_t *message);
 /* Moves frames both ways until nothing moves, and ticks. */
 void rig_pump(rig_t *rig);
 /* Lets time go on in steps of 10 ms. */

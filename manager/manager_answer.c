@@ -32,9 +32,11 @@ static void read_all(promp_answer_t *answer, promp_container_t *container, uint6
         error->code = err;
 }
 
-void promp_manager_answer_read(promp_answer_t *answer, const promp_ask_t *ask)
+void promp_manager_answer_read(promp_answer_t *answer, const promp_ask_t *ask, promp_buf_t *room)
 {
     begin(answer);
+    answer->data = *room;
+    *room = (promp_buf_t){0};
     read_all(answer, ask->container, ask->offset, ask->size);
 }
 
@@ -80,6 +82,18 @@ static bool read_now(promp_answer_t *answer, promp_container_t *container)
         return false;
     }
     answer->data.size = size;
+    return true;
+}
+
+bool promp_manager_answer_read_now(promp_answer_t *answer, const promp_ask_t *ask, promp_buf_t *room)
+{
+    begin(answer);
+    if (ask->container->reader != PROMP_CONTAINER_PLAIN || promp_buf_reserve(room, ask->size) ||
+        !promp_container_read_now(ask->container, ask->offset, room->data, ask->size))
+        return false;
+    answer->data = *room;
+    answer->data.size = ask->size;
+    *room = (promp_buf_t){0};
     return true;
 }
 

@@ -11,12 +11,15 @@ typedef struct {
     promp_lent_t lent;   /* OPEN */
 } promp_answer_t;
 
-/* All three fill *answer, which _free ends. These two may take as long as a disk or a user's code does. */
-void promp_manager_answer_read(promp_answer_t *answer, const promp_ask_t *ask);
+/* All three fill *answer, which _free ends. These two may take as long as a disk or a user's code does. room: an empty
+ * buffer, which moves in. */
+void promp_manager_answer_read(promp_answer_t *answer, const promp_ask_t *ask, promp_buf_t *room);
 /* stream: nothing is to be lent. */
 void promp_manager_answer_open(promp_answer_t *answer, const promp_ask_t *ask, bool stream);
-/* Never waits, so it may be called under the hub's lock. False: _open has to be asked; nothing is to be freed. */
+/* Never wait, so they may be called under the hub's lock. False: the ones above have to be asked; nothing is to be freed, and
+ * room is unchanged. */
 bool promp_manager_answer_open_now(promp_answer_t *answer, const promp_ask_t *ask, bool stream);
+bool promp_manager_answer_read_now(promp_answer_t *answer, const promp_ask_t *ask, promp_buf_t *room);
 
 /* Hub's lock held. */
 void promp_manager_answer_send(promp_manager_t *manager, const promp_ask_t *ask, promp_answer_t *answer);

@@ -1,4 +1,5 @@
 /* manager_broker.c - where a root manager's workers are: behind the broker that the user has joined, or on this host. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +27,9 @@ static promp_err_t open_folder(promp_manager_t *manager, const char *named, bool
         return PROMP_OK;
     if (!err)
         err = promp_auth_folder_open(manager->config, false, fd, &manager->error);
-    if (err != PROMP_ERR_KEY_MISSING)
+    /* A home that we may not enter is somebody else's: a program that has changed its user, say. */
+    bool foreign = err == PROMP_ERR_SYSTEM && manager->error.system == EACCES && !needed && !named;
+    if (err != PROMP_ERR_KEY_MISSING && !foreign)
         return err;
     *fd = -1;
     return needed

@@ -12,6 +12,7 @@ promp_manager_core_t *promp_manager_core_new(uint32_t level, uint64_t seed)
     if (!core->sessions)
         goto err1;
     core->level = level;
+    core->chunks.size = PROMP_CHUNK;
     core->due = core->asked = PROMP_NEVER;
     core->unsent_limit = PROMP_LIMIT_UNSENT;
     core->inbox_limit = PROMP_LIMIT_INBOX;
@@ -47,6 +48,7 @@ void promp_manager_core_destroy(promp_manager_core_t **core_p)
             promp_manager_core_forget(core, core->table[i]);
     promp_manager_core_share_clear(core);
     promp_map_destroy(&core->sessions);
+    promp_pool_clear(&core->chunks);
     free(core->table);
     free(core->idle);
     free(core);

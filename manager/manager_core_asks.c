@@ -42,7 +42,7 @@ static void let_go(promp_manager_core_t *core, held_t *held)
 void promp_manager_core_share_check(promp_manager_core_t *core, worker_t *w)
 {
     bool room = w->session && w->state == WORKER_ALIVE &&
-                promp_session_unsent(w->session, PROMP_LANE_BULK) < PROMP_WINDOW_BULK;
+                promp_session_unsent(w->session, PROMP_LANE_BULK) < PROMP_LIMIT_ANSWERS;
     for (int place = 0; place < PROMP_ASK_PLACES; place++) {
         if (room && w->asks[place].count)
             promp_manager_core_enlist(&core->askers[place], &w->asking[place]);

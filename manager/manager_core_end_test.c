@@ -38,6 +38,7 @@ static void gone_before_its_data(void **state)
     assert_int_equal(end.lost_output, 0);
     assert_int_equal(end.tail_size, 10);
     assert_string_equal(end.text, "the worker ended for the test");
+    assert_string_equal(end.node, "rig");
     promp_message_user_t message;
     assert_true(promp_manager_core_receive(rig->core, id, &message));
     assert_int_equal(message.id, 9);

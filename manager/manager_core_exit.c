@@ -131,5 +131,6 @@ bool promp_manager_core_exit(const promp_manager_core_t *core, uint32_t worker, 
     if (!w || w->state != WORKER_ENDED)
         return false;
     *end = w->exit;
+    end->node = w->node;
     return true;
 }

@@ -126,6 +126,7 @@ static bool wants_room(const worker_t *w)
 static void rest(promp_manager_core_t *core, worker_t *w, uint64_t room, int64_t now)
 {
     promp_manager_core_unlist(core, w);
+    promp_manager_core_share_check(core, w); /* its answers may have left */
     if (!w->side && room < PROMP_LIMIT_FRAME && wants_room(w)) {
         w->starves = true;
         promp_list_append(&core->starved, &w->sending);
@@ -222,9 +223,18 @@ static uint32_t port_lease(void *self)
     return core->lease;
 }
 
+static uint8_t *port_place(void *self, const promp_frame_t *frame, size_t *size)
+{
+    promp_manager_core_t *core = self;
+    worker_t *w = promp_map_get(core->sessions, &frame->session);
+    bool alive = w && (w->state == WORKER_ALIVE || w->state == WORKER_DRAINING);
+    return alive ? promp_session_place(w->session, frame, size) : NULL;
+}
+
 const promp_port_ops_t promp_manager_core_ops = {.path = port_path,
                                                  .frame = port_frame,
                                                  .next = port_next,
                                                  .tick = port_tick,
                                                  .lease = port_lease,
-                                                 .side = promp_manager_core_side};
+                                                 .side = promp_manager_core_side,
+                                                 .place = port_place};

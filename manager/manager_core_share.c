@@ -198,6 +198,23 @@ void promp_manager_core_opened(promp_manager_core_t *core, const promp_ask_t *as
     answered(core, w, post(w, &(promp_message_t){PROMP_TYPE_OPENED, .opened = *message}, NULL));
 }
 
+void promp_manager_core_room(promp_manager_core_t *core, const promp_ask_t *ask, promp_buf_t *room)
+{
+    *room = (promp_buf_t){0};
+    bool here = !ask->open && ask->container->reader != PROMP_CONTAINER_SERVE;
+    if (here && ask->size >= PROMP_CHUNK / 2)
+        (void)promp_pool_take(&core->chunks, room);
+}
+
+void promp_manager_core_spare(promp_manager_core_t *core, promp_buf_t *room)
+{
+    if (promp_pool_fits(&core->chunks, room))
+        promp_pool_give(&core->chunks, room->data);
+    else
+        promp_buf_free(room);
+    *room = (promp_buf_t){0};
+}
+
 void promp_manager_core_chunk(promp_manager_core_t *core, const promp_ask_t *ask, promp_buf_t *data,
                               const promp_error_t *error)
 {

@@ -38,7 +38,7 @@ bool promp_manager_core_shares(const promp_manager_core_t *core, promp_slice_t n
 /* There is something to be done at place: asks, or (THREAD) containers to be dropped. */
 bool promp_manager_core_asked(const promp_manager_core_t *core, promp_ask_place_t place);
 /* The next ask that came by mark (see promp_manager_core_mark; UINT64_MAX: any), of the workers in turn; none of a worker
- * that has more than a window of answers unsent. */
+ * that has PROMP_LIMIT_ANSWERS of answers unsent. */
 bool promp_manager_core_ask(promp_manager_core_t *core, promp_ask_place_t place, uint64_t mark,
                             promp_ask_t *ask);
 /* Offers the asks of THREAD to answer(), of each worker in their order and up to the first that it declines (false, with
@@ -52,6 +52,11 @@ promp_container_t *promp_manager_core_dropped(promp_manager_core_t *core);
  * open from now on, and the worker may read. Ignored when the worker is gone. */
 void promp_manager_core_opened(promp_manager_core_t *core, const promp_ask_t *ask,
                                promp_msg_opened_t *message, const promp_error_t *error);
+/* An empty buffer for the answer to a READ, where that is a large one: those are used again. Without, whoever reads makes
+ * its own. */
+void promp_manager_core_room(promp_manager_core_t *core, const promp_ask_t *ask, promp_buf_t *room);
+/* One that was not needed. Frees also what is none of them. */
+void promp_manager_core_spare(promp_manager_core_t *core, promp_buf_t *room);
 /* The answer to a READ: error.code OK and data of the size asked for (moves in, empty afterwards), or the error. */
 void promp_manager_core_chunk(promp_manager_core_t *core, const promp_ask_t *ask, promp_buf_t *data,
                               const promp_error_t *error);

@@ -252,7 +252,7 @@ static void in_turn(void **state)
     unsigned served = 0;
     while (serve(rig, PROMP_ASK_THREAD))
         served++;
-    assert_in_range(served, 1 + PROMP_WINDOW_BULK / PROMP_CHUNK, 2 + PROMP_WINDOW_BULK / PROMP_CHUNK);
+    assert_in_range(served, 1 + PROMP_LIMIT_ANSWERS / PROMP_CHUNK, 2 + PROMP_LIMIT_ANSWERS / PROMP_CHUNK);
     rig->room = UINT64_MAX;
     promp_message_t m;
     while (hear(rig, one, &m))

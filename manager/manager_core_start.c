@@ -108,6 +108,8 @@ promp_err_t promp_manager_core_start(promp_manager_core_t *core, const promp_man
         return PROMP_ERR_MEMORY;
     init_worker(core, w, start);
     w->session = promp_session_new(&start->session, true);
+    if (w->session)
+        promp_session_pool(w->session, PROMP_LANE_BULK, &core->chunks);
     w->spare = calloc(1, sizeof *w->spare);
     w->refusal = calloc(1, sizeof *w->refusal);
     err = w->session && w->spare && w->refusal ? encode_start(w, start) : PROMP_ERR_MEMORY;
@@ -168,9 +170,13 @@ static void accept(promp_manager_core_t *core, worker_t *w)
     promp_manager_core_touch(core, w);
 }
 
-static void started(promp_manager_core_t *core, worker_t *w, uint32_t pid, int64_t now)
+static void started(promp_manager_core_t *core, worker_t *w, const promp_msg_started_t *said, int64_t now)
 {
-    w->pid = pid;
+    w->pid = said->pid;
+    if (said->node.size) { /* the decoder has seen to its size */
+        memcpy(w->node, said->node.data, said->node.size);
+        w->node[said->node.size] = '\0';
+    }
     if ((w->state != WORKER_STARTING && !w->queued) || w->refused)
         return; /* asked again after a new path, answered again */
     if (!w->queued)
@@ -211,7 +217,7 @@ promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t
     if (err)
         return err;
     if (frame->type == PROMP_TYPE_STARTED)
-        started(core, w, message.started.pid, now);
+        started(core, w, &message.started, now);
     else if (w->state == WORKER_STARTING && !w->refused)
         promp_manager_core_start_refuse(core, w,
                                         message.start_refused.error ? (promp_err_t)message.start_refused.error

@@ -89,6 +89,7 @@ typedef struct worker {
     uint32_t options;
     uint32_t timeout; /* lease, ms */
     uint32_t pid;
+    char node[PROMP_LIMIT_KEY_NAME + 1]; /* where it runs, as a broker calls it */
     bool queued;    /* ALIVE, but a broker has it in its queue: there is no process yet */
     bool ready;     /* READY has come */
     bool stopping;  /* no new task */
@@ -214,6 +215,7 @@ struct promp_manager_core {
     promp_map_t *shared;                   /* key of the name to shared_t; NULL: none yet */
     promp_list_t askers[PROMP_ASK_PLACES]; /* workers, in turn */
     promp_list_t dropped;                  /* held_t that nobody needs any more */
+    promp_pool_t chunks;                   /* for answers to reads */
     bool fresh;
 };
 

@@ -1,4 +1,5 @@
 /* manager_port.c - what the hub tells goes to the core, and the descriptor shows what came. */
+#include "manager_core_share.h"
 #include "manager_inner.h"
 
 #include <errno.h>
@@ -101,6 +102,11 @@ static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine
 static bool port_next(void *self, promp_out_t *out, uint64_t room, int64_t now)
 {
     promp_manager_t *manager = self;
+    if (promp_manager_core_ops.next(manager->core, out, room, now))
+        return true;
+    if (!promp_manager_core_asked(manager->core, PROMP_ASK_THREAD))
+        return false;
+    promp_manager_share_look(manager); /* what was read has left: on with the next */
     return promp_manager_core_ops.next(manager->core, out, room, now);
 }
 
@@ -119,9 +125,16 @@ static uint32_t port_lease(void *self)
     return promp_manager_core_ops.lease(manager->core);
 }
 
+static uint8_t *port_place(void *self, const promp_frame_t *frame, size_t *size)
+{
+    promp_manager_t *manager = self;
+    return promp_manager_core_ops.place(manager->core, frame, size);
+}
+
 const promp_port_ops_t promp_manager_port_ops = {.path = port_path,
                                                  .frame = port_frame,
                                                  .next = port_next,
                                                  .tick = port_tick,
                                                  .lease = port_lease,
-                                                 .side = port_side};
+                                                 .side = port_side,
+                                                 .place = port_place};

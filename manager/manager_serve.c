@@ -114,7 +114,7 @@ void promp_manager_serve_read(struct promp_manager_share *share, const promp_ask
     if (gone)
         promp_error_set(&what.error, PROMP_ERR_CONTAINER_GONE, 0, "nobody serves it any more");
     else
-        promp_manager_answer_read(&what, ask);
+        promp_manager_answer_read(&what, ask, &(promp_buf_t){0});
     answer(share, ask, &what);
 }
 
@@ -148,8 +148,20 @@ static bool hand_over(struct promp_manager_share *share, const promp_ask_t *ask)
     return true;
 }
 
-static void do_ask(struct promp_manager_share *share, promp_ask_t *ask)
+/* --- the thread --- */
+
+/* What it has in hand. A read is answered in the same turn of the lock that takes the next ask. */
+typedef struct {
+    promp_ask_t ask;
+    promp_buf_t room;
+    promp_container_t *dropped; /* to be dropped; else an ask */
+    bool read;                  /* answer is to be sent */
+    promp_answer_t answer;
+} turn_t;
+
+static void do_ask(struct promp_manager_share *share, turn_t *turn)
 {
+    promp_ask_t *ask = &turn->ask;
     if (ask->open) {
         do_open(share, ask);
     } else if (ask->container->reader == PROMP_CONTAINER_SERVE) {
@@ -157,36 +169,45 @@ static void do_ask(struct promp_manager_share *share, promp_ask_t *ask)
             return;
         promp_manager_serve_read(share, ask, true);
     } else {
-        promp_manager_serve_read(share, ask, false);
+        promp_manager_answer_read(&turn->answer, ask, &turn->room);
+        turn->read = true;
     }
     promp_container_drop(&ask->container);
 }
 
-/* --- the thread --- */
-
 /* The next ask, or a container to drop. False: there is neither, or no manager any more. */
-static bool next(struct promp_manager_share *share, promp_ask_t *ask, promp_container_t **dropped)
+static bool next(struct promp_manager_share *share, turn_t *turn)
 {
-    if (!enter(share))
-        return false;
-    *dropped = promp_manager_core_dropped(share->manager->core);
-    bool got = !*dropped && promp_manager_core_ask(share->manager->core, PROMP_ASK_THREAD, UINT64_MAX, ask);
-    leave(share);
-    return got || *dropped;
+    bool got = false;
+    turn->dropped = NULL;
+    if (enter(share)) {
+        promp_manager_core_t *core = share->manager->core;
+        if (turn->read)
+            promp_manager_answer_send(share->manager, &turn->ask, &turn->answer);
+        turn->dropped = promp_manager_core_dropped(core);
+        got = !turn->dropped && promp_manager_core_ask(core, PROMP_ASK_THREAD, UINT64_MAX, &turn->ask);
+        if (got)
+            promp_manager_core_room(core, &turn->ask, &turn->room);
+        leave(share);
+    }
+    if (turn->read)
+        promp_manager_answer_free(&turn->answer);
+    turn->read = false;
+    return got || turn->dropped;
 }
 
 static void *serve(void *arg)
 {
     struct promp_manager_share *share = arg;
+    turn_t turn = {.read = false};
     bool stop = false;
     while (!stop) {
-        promp_ask_t ask;
-        promp_container_t *dropped;
-        while (next(share, &ask, &dropped)) {
-            if (dropped)
-                promp_container_drop(&dropped);
+        while (next(share, &turn)) {
+            if (turn.dropped)
+                promp_container_drop(&turn.dropped);
             else
-                do_ask(share, &ask);
+                do_ask(share, &turn);
+            promp_buf_free(&turn.room);
         }
         pthread_mutex_lock(&share->bell);
         while (!share->work)

@@ -7,22 +7,28 @@
 
 /* Waking the thread would cost more than most openings do. With no thread nothing was ever shared, so all names are
  * unknown. */
-static bool open_now(void *arg, const promp_ask_t *ask)
+static bool answer_now(void *arg, const promp_ask_t *ask)
 {
     promp_manager_t *manager = arg;
     promp_answer_t answer;
-    if (!ask->open || !promp_manager_answer_open_now(&answer, ask, manager->share && manager->share->stream))
-        return false;
-    promp_manager_answer_send(manager, ask, &answer);
-    promp_manager_answer_free(&answer);
-    return true;
+    promp_buf_t room;
+    promp_manager_core_room(manager->core, ask, &room);
+    bool now = ask->open
+                   ? promp_manager_answer_open_now(&answer, ask, manager->share && manager->share->stream)
+                   : promp_manager_answer_read_now(&answer, ask, &room);
+    if (now) {
+        promp_manager_answer_send(manager, ask, &answer);
+        promp_manager_answer_free(&answer);
+    }
+    promp_manager_core_spare(manager->core, &room);
+    return now;
 }
 
 void promp_manager_share_look(promp_manager_t *manager)
 {
     if (!promp_manager_core_asked(manager->core, PROMP_ASK_THREAD))
         return;
-    promp_manager_core_offer(manager->core, open_now, manager);
+    promp_manager_core_offer(manager->core, answer_now, manager);
     if (manager->share && promp_manager_core_asked(manager->core, PROMP_ASK_THREAD))
         promp_manager_serve_ring(manager->share, false);
 }

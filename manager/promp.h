@@ -1,19 +1,18 @@
 /* promp.h - libpromp: run work in other processes, on this machine or on many.
  *
- * A manager starts workers and gives them tasks; a worker is a process that runs tasks one after the other
- * in its main thread. Two halves: promp_manager_* for the side that gives work, promp_worker_* /
- * promp_task_* for the side that does.
+ * A manager starts workers and gives them tasks; a worker is a process that runs tasks one after the other in its main
+ * thread. Two halves: promp_manager_* for the side that gives work, promp_worker_* / promp_task_* for the side that does.
  *
- * Threads: a manager belongs to the thread that made it; every call from another thread gives
- * PROMP_ERR_THREAD (but promp_manager_fd's descriptor may be polled anywhere). A process may have many
- * managers in many threads. The library makes one network thread per root manager (one per process in a
- * worker); it blocks all signals. It installs no signal handler and no atexit hook, prints nothing, and
- * never ends the process (a worker whose manager is gone does end: that is its purpose).
- * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only
- * closes. So is its worker, but promp_worker_print writes to descriptor 1 or 2 there.
+ * Threads: a manager belongs to the thread that made it; every call from another thread gives PROMP_ERR_THREAD (but
+ * promp_manager_fd's descriptor may be polled anywhere). A process may have many managers in many threads. The library
+ * makes one network thread per root manager (one per process in a worker); it blocks all signals; in a cluster libzmq has
+ * two more. It installs no signal handler and no atexit hook, prints nothing, and never ends the process (a worker whose
+ * manager is gone does end: that is its purpose).
+ * Fork: in the child of a fork the parent's managers are dead: calls give PROMP_ERR_FORKED, destroy only closes (a
+ * connection to a broker stays open there until the child ends or executes). So is its worker, but promp_worker_print
+ * writes to descriptor 1 or 2 there.
  * Containers: the first promp_manager_share starts a thread for that manager, which serves what its workers read.
- * Ownership: what a function returns as `T *` and a matching _free or _destroy exists for is the caller's;
- * `const T *` is not.
+ * Ownership: what a function returns as `T *` and has a _free or _destroy is the caller's; `const T *` is not.
  * Times are milliseconds; a negative time-out waits without end. Strings are UTF-8, paths are bytes.
  */
 #ifndef PROMP_H
@@ -61,7 +60,6 @@ PROMP_EXPORT const char *promp_error_text(promp_err_t error); /* a short sentenc
 
 typedef struct promp_manager promp_manager_t;
 typedef struct promp_worker promp_worker_t;
-
 typedef struct {
     const char *node_program; /* path of promp-node; NULL: found by itself */
     /* in a worker: the manager is a child of this one, uses its node, and is destroyed before
@@ -69,22 +67,21 @@ typedef struct {
      * manager */
     promp_worker_t *parent;
     bool no_start; /* do not start a local node where none runs */
-    const char *
-        broker; /* root: "tcp://HOST:PORT" in place of the configured address, or "local": this host's node; NULL: what
-                           PROMP_BROKER says, else the configuration */
-    const char
-        *config; /* root: folder with the manager's key and the broker's address; NULL: PROMP_CONFIG, else
-                           ~/.config/promp */
+    /* root: "tcp://HOST:PORT" in place of the configured address, or "local": this host's node; NULL: PROMP_BROKER, else
+     * the configuration */
+    const char *broker;
+    /* root: folder with the manager's key and the broker's address; NULL: PROMP_CONFIG, else ~/.config/promp */
+    const char *config;
 } promp_manager_config_t; /* all zero: the default */
 
-/* Makes a manager and connects it, in at most 5 s: to the broker of the configuration (`promp join` writes it); where there is
- * none, to this user's local node, which is started where none runs. config NULL: defaults. NULL on failure, with *error (may
- * be NULL) filled. */
+/* Makes a manager and connects it, in at most 5 s: to the broker of the configuration (`promp join` writes it); where there
+ * is none, to this user's local node, which is started where none runs. config NULL: defaults. NULL on failure, with *error
+ * (may be NULL) filled. */
 PROMP_EXPORT promp_manager_t *promp_manager_new(const promp_manager_config_t *config, promp_error_t *error);
 
-/* Asks all workers to stop, waits up to 1 s, ends what is left, and frees everything; *manager is NULL
- * afterwards. Output that has arrived is handed to the output function first. Callable from any thread, as
- * the only call then, but not from a call-back of this manager. Child managers before promp_worker_close. */
+/* Asks all workers to stop, waits up to 1 s, ends what is left, and frees everything; *manager is NULL afterwards. Output
+ * that has arrived is handed to the output function first. Callable from any thread, as the only call then, but not from a
+ * call-back of this manager. Child managers before promp_worker_close. */
 PROMP_EXPORT void promp_manager_destroy(promp_manager_t **manager);
 
 /* Particulars of the last call of this manager that failed; valid until the next call. code PROMP_OK: none
@@ -113,12 +110,10 @@ typedef struct {
      * is absolute and means the node's files, and a name is looked for there: in the folder of promp-node, then in its $PATH */
     const char *program;
     const char *const *argv; /* NULL-ended, argv[0] included; NULL: {program} */
-    const char *const
-        *env; /* NULL-ended NAME=value; NULL: the manager's environment. In a cluster what is added to the
-                                node's; NULL: nothing */
-    const char *
-        folder; /* working directory; NULL: the manager's. In a cluster the node's; NULL: a private one that is
-                                removed after the worker */
+    /* NULL-ended NAME=value; NULL: the manager's environment. In a cluster what is added to the node's; NULL: nothing */
+    const char *const *env;
+    /* working directory; NULL: the manager's. In a cluster the node's; NULL: a private one, removed after the worker */
+    const char *folder;
     const void *extra; /* encoded value for the worker's language (promp_task_extra), at most 64 KiB */
     size_t extra_size;
     int time_limit; /* ms from its start until it is ended with WORKER_TIME_LIMIT; 0: none */
@@ -136,14 +131,14 @@ typedef struct {
     const char *python; /* "3.11": the node has this interpreter */
 } promp_start_t;
 
-/* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready
- * then: what is sent meanwhile waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors:
- * 12xx, 13xx, STATE (interrupted said so). */
+/* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready then: what is sent
+ * meanwhile waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors: 12xx, 13xx, STATE (interrupted said so).
+ * */
 PROMP_EXPORT promp_err_t promp_manager_start(promp_manager_t *manager, const promp_start_t *start,
                                              uint32_t *worker);
-/* count workers at once, in parallel; workers has room for count ids. After a refusal no more are asked
- * for, after STATE no more are waited for (they are ended should they start); those that started are the
- * first *started (may be NULL) of workers, the rest is PROMP_WORKER_INVALID. Returns the first error. */
+/* count workers at once, in parallel; workers has room for count ids. After a refusal no more are asked for, after STATE no
+ * more are waited for (they are ended should they start); those that started are the first *started (may be NULL) of
+ * workers, the rest is PROMP_WORKER_INVALID. Returns the first error. */
 PROMP_EXPORT promp_err_t promp_manager_start_many(promp_manager_t *manager, const promp_start_t *start,
                                                   size_t count, uint32_t *workers, size_t *started);
 
@@ -171,16 +166,16 @@ typedef struct {
     bool result; /* the value it returns comes back */
 } promp_task_spec_t;
 
-/* Gives a task to a worker (ALL: one each; ANY: to the first that is idle and ready, else it waits in the
- * manager for one). *number (may be NULL) is the task's number at its worker, 0 for ANY and ALL. Unknown
- * id or no worker: OK, nothing happens. QUEUE_FULL, VALUE_*, MEMORY. */
+/* Gives a task to a worker (ALL: one each; ANY: to the first that is idle and ready, else it waits in the manager for one).
+ * *number (may be NULL) is the task's number at its worker, 0 for ANY and ALL. Unknown id or no worker: OK, nothing
+ * happens. QUEUE_FULL, VALUE_*, MEMORY. */
 PROMP_EXPORT promp_err_t promp_manager_task(promp_manager_t *manager, uint32_t worker,
                                             const promp_task_spec_t *task, uint64_t *number);
 
-/* Aborts what the worker runs and has waiting, and waits up to timeout ms until it is idle, doing
- * promp_manager_process's work meanwhile; a worker that does not obey in time is ended. 0 ends it at once;
- * negative: it is never ended. ALL (with what waits for ANY); ANY: the lowest busy one. OK; STATE: a
- * signal handler ran, the abort goes on by itself; TIMEOUT: the node did not end it. */
+/* Aborts what the worker runs and has waiting, and waits up to timeout ms until it is idle, doing promp_manager_process's
+ * work meanwhile; a worker that does not obey in time is ended. 0 ends it at once; negative: it is never ended. ALL (with
+ * what waits for ANY); ANY: the lowest busy one. OK; STATE: a signal handler ran, the abort goes on by itself; TIMEOUT: the
+ * node did not end it. */
 PROMP_EXPORT promp_err_t promp_manager_abort(promp_manager_t *manager, uint32_t worker, int timeout);
 /* Likewise, but returns at once. */
 PROMP_EXPORT promp_err_t promp_manager_abort_async(promp_manager_t *manager, uint32_t worker, int timeout);
@@ -254,6 +249,7 @@ typedef struct {
     int signal;          /* 0: none */
     uint64_t memory;     /* largest resident memory, bytes */
     const char *text;    /* the cause in words */
+    const char *node;    /* in a cluster the name of its node; "" where that is not known */
     const uint8_t *tail; /* last output that had not been delivered, at most 64 KiB */
     size_t tail_size;
     uint64_t lost_output; /* bytes of output known to be lost */
@@ -266,16 +262,14 @@ typedef struct {
 PROMP_EXPORT bool promp_manager_worker_exit(promp_manager_t *manager, uint32_t worker,
                                             promp_worker_exit_t *end);
 
-/* Output of workers, handed over inside promp_manager_process: one call for each write, in order; under
- * ATOMIC the transformed text. Without a function it is written to this process's stdout and stderr; in a
- * worker it is passed on to the worker's own manager. A dead worker's last words, which only its node
- * could read, come last as NATIVE_STDERR. */
+/* Output of workers, handed over inside promp_manager_process: one call for each write, in order; under ATOMIC the
+ * transformed text. Without a function it is written to this process's stdout and stderr; in a worker it is passed on to
+ * the worker's own manager. A dead worker's last words, which only its node could read, come last as NATIVE_STDERR. */
 typedef void promp_output_fn(void *arg, uint32_t worker, int stream, const char *text, size_t size);
 PROMP_EXPORT promp_err_t promp_manager_on_output(promp_manager_t *manager, promp_output_fn *fn, void *arg);
 
-/* A wait object mirrors one worker's progress here; any function may be NULL. aborted is asked in
- * promp_manager_process: true starts promp_manager_abort_async with abort_timeout. wait NULL: no more
- * mirroring. The struct is copied. */
+/* A wait object mirrors one worker's progress here; any function may be NULL. aborted is asked in promp_manager_process:
+ * true starts promp_manager_abort_async with abort_timeout. wait NULL: no more mirroring. The struct is copied. */
 typedef struct {
     void *arg;
     void (*progress)(void *arg, int value);
@@ -286,21 +280,19 @@ typedef struct {
 PROMP_EXPORT promp_err_t promp_manager_set_wait_object(promp_manager_t *manager, uint32_t worker,
                                                        const promp_wait_object_t *wait);
 
-/* Does what is to be done in this thread: output, wait objects, ends of tasks, as far as it has come when
- * the call begins. Never blocks (the output of a child manager may, as promp_worker_print does). Inside a
- * call-back: does nothing. */
+/* Does what is to be done in this thread: output, wait objects, ends of tasks, as far as it has come when the call begins.
+ * Never blocks (the output of a child manager may, as promp_worker_print does). Inside a call-back: does nothing. */
 PROMP_EXPORT promp_err_t promp_manager_process(promp_manager_t *manager);
-/* Waits until promp_manager_process has something to do, or a message, result or error came or a worker
- * became ready since the last call of it: OK, TIMEOUT, STATE (a signal handler ran). Call
- * promp_manager_process between two waits. */
+/* Waits until promp_manager_process has something to do, or a message, result or error came or a worker became ready since
+ * the last call of it: OK, TIMEOUT, STATE (a signal handler ran). Call promp_manager_process between two waits. */
 PROMP_EXPORT promp_err_t promp_manager_wait(promp_manager_t *manager, int timeout);
 /* A descriptor for event loops: readable while promp_manager_wait would return at once (level-triggered).
  * The manager's; do not read or close it. -1 without descriptors. */
 PROMP_EXPORT int promp_manager_fd(promp_manager_t *manager);
 
-/* Workers find the container under name (UTF-8, 1..1024 bytes) from now on, also those that run; one that was
- * shared under it before stays with those who have it. Costs the same for any size. The manager keeps the container.
- * OK, ARGUMENT, CONTAINER_LIMIT, MEMORY, SYSTEM. */
+/* Workers find the container under name (UTF-8, 1..1024 bytes) from now on, also those that run; one that was shared under
+ * it before stays with those who have it. Costs the same for any size. The manager keeps the container. OK, ARGUMENT,
+ * CONTAINER_LIMIT, MEMORY, SYSTEM. */
 PROMP_EXPORT promp_err_t promp_manager_share(promp_manager_t *manager, const char *name,
                                              promp_container_t *container);
 /* Not found any more; workers that have it keep it. OK, CONTAINER_NAME. */
@@ -319,18 +311,16 @@ typedef struct {
     promp_task_fn *run;
 } promp_task_def_t;
 
-/* Makes this process a worker: takes over the link that it inherited, runs tasks of the table (ended by
- * {NULL, NULL}) until it is stopped, and returns the exit code for main (0; 3 when this process was not
- * started as a worker, said on stderr). Call it first in main, from the main thread, before other threads
- * exist. */
+/* Makes this process a worker: takes over the link that it inherited, runs tasks of the table (ended by {NULL, NULL}) until
+ * it is stopped, and returns the exit code for main (0; 3 when this process was not started as a worker, said on stderr).
+ * Call it first in main, from the main thread, before other threads exist. */
 PROMP_EXPORT int promp_worker_run(const promp_task_def_t *tasks);
 
-/* The same in parts, for hosts with a loop of their own. open: NULL when this is no worker process
- * (NOT_A_WORKER) or the link fails. next: waits up to timeout for a task; OK and *task, TIMEOUT, CLOSED
- * (stopped: leave), STATE (a signal handler ran). The task is over with promp_task_finish, which frees it.
- * close: sends what is queued (up to the lease), ends the link; no other call may be under way. flush: what
- * close does before it frees anything, for a process that ends while other threads are still in calls; the
- * worker is left to the end of the process. */
+/* The same in parts, for hosts with a loop of their own. open: NULL when this is no worker process (NOT_A_WORKER) or the
+ * link fails. next: waits up to timeout for a task; OK and *task, TIMEOUT, CLOSED (stopped: leave), STATE (a signal handler
+ * ran). The task is over with promp_task_finish, which frees it. close: sends what is queued (up to the lease), ends the
+ * link; no other call may be under way. flush: what close does before it frees anything, for a process that ends while
+ * other threads are still in calls; the worker is left to the end of the process. */
 PROMP_EXPORT promp_worker_t *promp_worker_open(promp_error_t *error);
 PROMP_EXPORT promp_err_t promp_worker_next(promp_worker_t *worker, int timeout, promp_task_t **task);
 PROMP_EXPORT void promp_worker_close(promp_worker_t **worker);
@@ -346,16 +336,15 @@ PROMP_EXPORT uint32_t promp_worker_options(const promp_worker_t *worker);
 PROMP_EXPORT int promp_worker_timeout(const promp_worker_t *worker);
 PROMP_EXPORT bool promp_worker_is_busy(promp_worker_t *worker);
 PROMP_EXPORT bool promp_worker_stopped(promp_worker_t *worker); /* the manager wants this worker to end */
-PROMP_EXPORT bool
-promp_worker_aborted(promp_worker_t *worker); /* the running task shall end (abort or stop) */
+PROMP_EXPORT bool promp_worker_aborted(promp_worker_t *worker); /* the task shall end (abort or stop) */
 PROMP_EXPORT const uint8_t *promp_worker_extra(const promp_worker_t *worker, size_t *size);
 /* The node's address as the worker reaches it: "ipc://PATH" on one host. */
 PROMP_EXPORT const char *promp_worker_address(const promp_worker_t *worker);
 
-/* One record of output; size 0: nothing. Not shown when the manager did not ask for output (then only the
- * last 64 KiB are kept for the exit record, and it never waits). Waits while the queue is full because the
- * manager takes nothing; then, nothing sent: CLOSED (stop), TASK_ABORTED, STATE (a signal handler ran:
- * call again). Also ARGUMENT, VALUE_SIZE, MEMORY. */
+/* One record of output; size 0: nothing. Not shown when the manager did not ask for output (then only the last 64 KiB are
+ * kept for the exit record, and it never waits). Waits while the queue is full because the manager takes nothing; then,
+ * nothing sent: CLOSED (stop), TASK_ABORTED, STATE (a signal handler ran: call again). Also ARGUMENT, VALUE_SIZE, MEMORY.
+ * */
 PROMP_EXPORT promp_err_t promp_worker_print(promp_worker_t *worker, int stream, const void *text,
                                             size_t size);
 PROMP_EXPORT promp_err_t promp_worker_send(promp_worker_t *worker, uint32_t id, const void *data,
@@ -367,11 +356,10 @@ PROMP_EXPORT promp_err_t promp_worker_wait_message(promp_worker_t *worker, int t
 PROMP_EXPORT promp_err_t promp_worker_progress(promp_worker_t *worker, int value);
 PROMP_EXPORT promp_err_t promp_worker_text(promp_worker_t *worker, const char *text);
 
-/* For hosts that embed a language: called by the driving thread when an abort of the running task is at
- * T/2 and the task has not looked at the flag since, i.e. called promp_worker_aborted or
- * promp_task_aborted (interrupt it, e.g. pthread_kill of the main thread). The library's lock is held, so
- * the task does not end meanwhile: no promp_* call in it, no waiting. NULL: nothing happens at T/2 (native
- * workers). */
+/* For hosts that embed a language: called by the driving thread when an abort of the running task is at T/2 and the task
+ * has not looked at the flag since, i.e. called promp_worker_aborted or promp_task_aborted (interrupt it, e.g. pthread_kill
+ * of the main thread). The library's lock is held, so the task does not end meanwhile: no promp_* call in it, no waiting.
+ * NULL: nothing happens at T/2 (native workers). */
 PROMP_EXPORT promp_err_t promp_worker_on_interrupt(promp_worker_t *worker,
                                                    void (*fn)(void *arg, uint64_t task), void *arg);
 
@@ -383,8 +371,7 @@ PROMP_EXPORT const char *promp_task_name(const promp_task_t *task);
 PROMP_EXPORT const char *promp_task_file(const promp_task_t *task);
 PROMP_EXPORT const uint8_t *promp_task_code(const promp_task_t *task, size_t *size);
 PROMP_EXPORT const uint8_t *promp_task_args_cbor(const promp_task_t *task, size_t *size);
-PROMP_EXPORT const promp_value_t *
-promp_task_args(promp_task_t *task); /* the LIST; decoded once; NULL: malformed */
+PROMP_EXPORT const promp_value_t *promp_task_args(promp_task_t *task); /* the LIST; NULL: malformed */
 PROMP_EXPORT bool promp_task_wants_result(const promp_task_t *task);
 PROMP_EXPORT bool promp_task_aborted(promp_task_t *task);
 PROMP_EXPORT promp_err_t promp_task_progress(promp_task_t *task, int value);
@@ -398,9 +385,9 @@ PROMP_EXPORT int promp_task_fail(promp_task_t *task, const char *format, ...)
 PROMP_EXPORT promp_err_t promp_task_failure(promp_task_t *task, promp_err_t code, const char *kind,
                                             const char *text, const char *trace);
 /* The container that the worker's manager shares under name; the caller drops it. Waits for the manager's answer. It is
- * read in any thread, with or without a task; what is mapped outlives the worker, everything else fails with
- * CONTAINER_GONE after promp_worker_close. OK; CONTAINER_NAME: there is none; CONTAINER_LIMIT, CONTAINER_CHANGED,
- * CONTAINER_FILE, CONTAINER_GONE, STATE (a signal handler ran: call again), MEMORY, DESCRIPTORS, SYSTEM, FORKED. */
+ * read in any thread, with or without a task; what is mapped outlives the worker, everything else fails with CONTAINER_GONE
+ * after promp_worker_close. OK; CONTAINER_NAME: there is none; CONTAINER_LIMIT, CONTAINER_CHANGED, CONTAINER_FILE,
+ * CONTAINER_GONE, STATE (a signal handler ran: call again), MEMORY, DESCRIPTORS, SYSTEM, FORKED. */
 PROMP_EXPORT promp_err_t promp_worker_container(promp_worker_t *worker, const char *name,
                                                 promp_container_t **container, promp_error_t *error);
 typedef enum { PROMP_TASK_DONE, PROMP_TASK_FAILURE, PROMP_TASK_ABORT } promp_task_outcome_t;

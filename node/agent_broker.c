@@ -74,6 +74,14 @@ static int64_t next_pause(promp_agent_broker_t *broker)
     return pause - by_chance(broker, pause / 2);
 }
 
+/* What a broker that is about to end asks for, and by chance as much again; but sessions shall outlive it. */
+static int64_t away_pause(promp_agent_broker_t *broker, int64_t retry)
+{
+    int64_t pause = promp_min64(retry, broker->lease ? broker->lease / 5 : PROMP_TIME_NO_LEASE);
+
+    return pause + by_chance(broker, pause);
+}
+
 static void dial(promp_agent_core_t *core, int64_t now)
 {
     promp_agent_broker_t *broker = &core->broker;
@@ -163,7 +171,7 @@ void promp_agent_broker_lost(promp_agent_core_t *core, promp_err_t why, int64_t 
     if (why == PROMP_ERR_NODE_TWICE)
         broker->dial_at = promp_max64(broker->dial_at, now + PROMP_TIME_AWAY);
     if (why == PROMP_ERR_BROKER_AWAY)
-        broker->away_at = now + PROMP_TIME_AWAY + by_chance(broker, PROMP_TIME_AWAY);
+        broker->away_at = now + away_pause(broker, PROMP_TIME_AWAY);
     if (broker->away_at != PROMP_NEVER)
         broker->dial_at = promp_max64(broker->dial_at, broker->away_at);
     promp_agent_core_due(core, broker->dial_at);
@@ -203,13 +211,12 @@ static promp_err_t welcome(promp_agent_core_t *core, promp_agent_link_t *link,
     return PROMP_OK;
 }
 
-/* Dialled again later, by chance, or as soon as this link ends after that. */
+/* As soon as this link ends after that; then anyhow. */
 static void away(promp_agent_core_t *core, uint32_t retry, int64_t now)
 {
     promp_agent_broker_t *broker = &core->broker;
-    int64_t pause = promp_min64(retry, PROMP_TIME_NO_LEASE);
 
-    broker->away_at = now + pause + by_chance(broker, pause);
+    broker->away_at = now + away_pause(broker, retry);
     broker->attempts = 0;
     promp_agent_core_due(core, broker->away_at);
 }

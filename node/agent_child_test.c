@@ -1,52 +1,20 @@
-/* Workers of a cluster's node that are managers: their sessions here, elsewhere, and on the way. */
+/* Workers of a cluster's node that are managers: lives of their workers, here, elsewhere, and in between. */
 #include "agent_cluster.h"
-
-/* A worker that runs and manages; *b: the broker's link. */
-static uint32_t manager(world_t *w, uint32_t *b)
-{
-    *b = join(w);
-    return run(w, *b, 1, 0);
-}
-
-static void asks(world_t *w, uint32_t link, uint8_t session)
-{
-    promp_message_t m = start_of(0);
-
-    m.start.owner = id_of(66); /* what a worker says about that counts for nothing */
-    m.start.parent = id_of(67);
-    say(w, link, &m, session, 0);
-}
-
-static void told(world_t *w, uint32_t b, promp_type_t type, uint8_t session)
-{
-    promp_message_t m = {.type = type};
-
-    if (type == PROMP_TYPE_START_REFUSED)
-        m.start_refused.error = PROMP_ERR_NO_PLACE;
-    if (type == PROMP_TYPE_GONE)
-        m.gone.cause = PROMP_ERR_WORKER_EXITED;
-    say(w, b, &m, session, 0);
-}
-
-static const seen_t *asked(world_t *w, uint32_t b)
-{
-    return last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START, b);
-}
 
 static void elsewhere(void **state)
 {
     /* Aim: a worker's start goes to the broker with the worker as parent, the answers come back, and what both ends say passes
      * through here until GONE is acknowledged. */
     world_t *w = *state;
-    uint32_t b, p = manager(w, &b);
+    uint32_t b, p = child_manager(w, &b);
     promp_id_t none = {{0}};
 
-    asks(w, p, 2);
-    assert_memory_equal(asked(w, b)->message.start.parent.b, id_of(1).b, 16);
-    assert_memory_equal(asked(w, b)->message.start.owner.b, none.b, 16);
+    child_asks(w, p, 2);
+    assert_memory_equal(child_asked(w, b)->message.start.parent.b, id_of(1).b, 16);
+    assert_memory_equal(child_asked(w, b)->message.start.owner.b, none.b, 16);
     assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_SPAWN, PROMP_AGENT_NONE), 1);
-    told(w, b, PROMP_TYPE_QUEUED, 2);
-    told(w, b, PROMP_TYPE_STARTED, 2);
+    child_told(w, b, PROMP_TYPE_QUEUED, 2);
+    child_told(w, b, PROMP_TYPE_STARTED, 2);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_QUEUED, p), 1);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_STARTED, p), 1);
     attach(w, p, 2, 1, 0);
@@ -55,7 +23,7 @@ static void elsewhere(void **state)
     data(w, b, 2, 1, 1, 0, 20);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, b), 1);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, p), 1);
-    told(w, b, PROMP_TYPE_GONE, 2);
+    child_told(w, b, PROMP_TYPE_GONE, 2);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_GONE, p), 1);
     simple(w, p, PROMP_TYPE_GONE_ACK, 2);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_GONE_ACK, b), 1);
@@ -69,9 +37,9 @@ static void here(void **state)
     /* Aim: a start that the broker gives back to the worker's own node is answered to both, relayed between the two links, not
      * over the broker's, and over for the broker when its process has ended, while its manager still gets GONE. */
     world_t *w = *state;
-    uint32_t b, p = manager(w, &b), c;
+    uint32_t b, p = child_manager(w, &b), c;
 
-    asks(w, p, 2);
+    child_asks(w, p, 2);
     c = run(w, b, 2, 1);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_STARTED, p), 1);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_STARTED, b), 2); /* that of session 1 too */
@@ -97,33 +65,56 @@ static void not_here_after_all(void **state)
 {
     /* Aim: what cannot be started here is refused to the broker alone, which asks another node; its answer reaches the worker. */
     world_t *w = *state;
-    uint32_t b, p = manager(w, &b);
+    uint32_t b, p = child_manager(w, &b);
     promp_message_t m = start_of(1), failed = {.type = PROMP_TYPE_SPAWN_FAILED,
                                                .spawn_failed = {.error = PROMP_ERR_PROCESSES, .system = 11}};
 
-    asks(w, p, 2);
+    child_asks(w, p, 2);
     say(w, b, &m, 2, 0);
     keeper_says(w, &failed, 2, -1);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START_REFUSED, b), 1);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START_REFUSED, p), 0);
-    told(w, b, PROMP_TYPE_STARTED, 2);
+    child_told(w, b, PROMP_TYPE_STARTED, 2);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_STARTED, p), 1);
-    asks(w, p, 3);
-    told(w, b, PROMP_TYPE_START_REFUSED, 3);
+    child_asks(w, p, 3);
+    child_told(w, b, PROMP_TYPE_START_REFUSED, 3);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_START_REFUSED, p), 1);
+}
+
+static void given_up_too_early(void **state)
+{
+    /* Aim: a start that was given back because its link broke, and gets its process all the same, is not taken for the one that
+     * the broker has found elsewhere: the process ends, the exit record is forgotten. */
+    world_t *w = *state;
+    uint32_t b, p = child_manager(w, &b);
+    promp_message_t m = start_of(1), spawned = {.type = PROMP_TYPE_SPAWNED, .spawned = {.pid = 1002}};
+
+    child_asks(w, p, 2);
+    say(w, b, &m, 2, 0);
+    promp_agent_core_closed(w->core, w->made_link, PROMP_ERR_DESCRIPTORS, w->now);
+    drain(w);
+    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START_REFUSED, b), 1);
+    child_told(w, b, PROMP_TYPE_STARTED, 2);
+    keeper_says(w, &spawned, 2, 102);
+    assert_int_equal(last_of(w, PROMP_AGENT_SLAY, 0, PROMP_AGENT_NONE)->effect.handle, 102);
+    exited(w, 2, PROMP_ERR_WORKER_SIGNALLED, 0, 9);
+    assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_EXIT_SEEN, PROMP_AGENT_NONE), 1);
+    attach(w, p, 2, 1, 0);
+    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_ATTACH, b), 1);
+    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_GONE, p), 0);
 }
 
 static void killed_while_it_starts(void **state)
 {
     /* Aim: a start here that its manager has killed and that fails is not looked for elsewhere: OVER, and the worker is told. */
     world_t *w = *state;
-    uint32_t b, p = manager(w, &b);
+    uint32_t b, p = child_manager(w, &b);
     promp_message_t m = start_of(1),
                     kill = {.type = PROMP_TYPE_KILL, .kill = {.cause = PROMP_ERR_WORKER_STOPPED}},
                     failed = {.type = PROMP_TYPE_SPAWN_FAILED,
                               .spawn_failed = {.error = PROMP_ERR_PROCESSES}};
 
-    asks(w, p, 2);
+    child_asks(w, p, 2);
     say(w, b, &m, 2, 0);
     say(w, p, &kill, 2, 0);
     keeper_says(w, &failed, 2, -1);
@@ -132,110 +123,17 @@ static void killed_while_it_starts(void **state)
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START_REFUSED, p), 1);
 }
 
-static void asked_again(void **state)
-{
-    /* Aim: a start that the broker has not answered, or has queued, is said to the next broker behind HELD_END; one that was
-     * answered is not. One that is asked for while there is no broker waits. */
-    world_t *w = *state;
-    uint32_t b, p = manager(w, &b);
-
-    asks(w, p, 2);
-    asks(w, p, 3);
-    asks(w, p, 4);
-    told(w, b, PROMP_TYPE_QUEUED, 3);
-    told(w, b, PROMP_TYPE_STARTED, 4);
-    promp_agent_core_closed(w->core, b, PROMP_ERR_CLOSED, w->now);
-    drain(w);
-    asks(w, p, 5);
-    redialled(w, &b);
-    forget(w);
-    welcome(w, b);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START, b), 3);
-    for (size_t i = 0; i < w->count; i++)
-        assert_true(w->seen[i].frame.type != PROMP_TYPE_START ||
-                    &w->seen[i] > last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_HELD_END, b));
-    assert_int_equal(asked(w, b)->message.start.parent.b[0], 1);
-    told(w, b, PROMP_TYPE_STARTED, 5);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_STARTED, p), 1);
-}
-
-static void a_lost_way_is_told(void **state)
-{
-    /* Aim: when the broker is lost the managers here of what is elsewhere hear NO_ROUTE, so that they attach again; what is
-     * here does not notice. */
-    world_t *w = *state;
-    uint32_t b, p = manager(w, &b), c;
-
-    asks(w, p, 2);
-    told(w, b, PROMP_TYPE_STARTED, 2);
-    attach(w, p, 2, 1, 0);
-    asks(w, p, 3);
-    c = run(w, b, 3, 1);
-    attach(w, p, 3, 1, 0);
-    forget(w);
-    promp_agent_core_closed(w->core, b, PROMP_ERR_CLOSED, w->now);
-    drain(w);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_NO_ROUTE, PROMP_AGENT_NONE), 1);
-    assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_NO_ROUTE, p)->frame.session.b[0], 2);
-    data(w, p, 3, 1, 1, 0, 10);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, c), 1);
-    attach(w, p, 2, 2, 0);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_NO_ROUTE, p), 2);
-    redialled(w, &b);
-    forget(w);
-    welcome(w, b);
-    assert_int_equal(held(w, b, 3)->state, 2);
-    assert_int_equal(held(w, b, 3)->parent.b[0], 1);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_HELD, b), 2);
-    attach(w, p, 2, 3, 0);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_ATTACH, b), 1);
-}
-
-static void after_a_new_agent(void **state)
-{
-    /* Aim: an agent that knows nothing of what a worker has elsewhere learns it when the worker attaches, or kills; a session
-     * that the broker does not know either is forgotten after a while. */
-    world_t *w = *state;
-    uint32_t b, p = manager(w, &b), links[2];
-    promp_message_t kill = {.type = PROMP_TYPE_KILL, .kill = {.cause = PROMP_ERR_WORKER_STOPPED}},
-                    lost = {.type = PROMP_TYPE_NO_ROUTE};
-
-    attach(w, p, 2, 5, 0);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_ATTACH, b), 1);
-    data(w, b, 2, 5, 1, 0, 10);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, p), 1);
-    say(w, p, &kill, 3, 0);
-    assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_KILL, b)->message.kill.cause,
-                     PROMP_ERR_WORKER_STOPPED);
-    told(w, b, PROMP_TYPE_START_REFUSED, 3);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_START_REFUSED, p), 1);
-    attach(w, p, 4, 1, 0);
-    say(w, b, &lost, 4, 1);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_NO_ROUTE, p), 1);
-    forget(w);
-    links[0] = b;
-    links[1] = p;
-    for (int i = 0; i < 35; i++) {
-        live(w, LEASE, links, 2);
-        forget(w);
-    }
-    data(w, b, 4, 1, 1, 0, 10);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_NO_ROUTE, b), 1);
-    data(w, b, 2, 5, 1, 10, 10);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, p), 1);
-}
-
 static void the_parent_ends(void **state)
 {
     /* Aim: with a worker its children here end too; those elsewhere are the broker's, and late words of them change nothing. */
     world_t *w = *state;
-    uint32_t b, p = manager(w, &b), c;
+    uint32_t b, p = child_manager(w, &b), c;
     promp_message_t attached = {.type = PROMP_TYPE_ATTACHED};
 
-    asks(w, p, 2);
-    told(w, b, PROMP_TYPE_STARTED, 2);
+    child_asks(w, p, 2);
+    child_told(w, b, PROMP_TYPE_STARTED, 2);
     attach(w, p, 2, 1, 0);
-    asks(w, p, 3);
+    child_asks(w, p, 3);
     c = run(w, b, 3, 1);
     forget(w);
     end_of(w, p, 1);
@@ -243,8 +141,8 @@ static void the_parent_ends(void **state)
                      3);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_KILL, b), 0);
     say(w, b, &attached, 2, 1);
-    told(w, b, PROMP_TYPE_GONE, 2);
-    told(w, b, PROMP_TYPE_STARTED, 2);
+    child_told(w, b, PROMP_TYPE_GONE, 2);
+    child_told(w, b, PROMP_TYPE_STARTED, 2);
     assert_int_equal(count_of(w, PROMP_AGENT_CLOSE, 0, b), 0);
     end_of(w, c, 3);
     assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_OVER, b)->frame.session.b[0], 3);
@@ -255,112 +153,19 @@ static void a_manager_leaves(void **state)
     /* Aim: BYE of a worker kills what its managers have elsewhere; the exit record is acknowledged for them, also by another
      * broker. */
     world_t *w = *state;
-    uint32_t b, p = manager(w, &b);
+    uint32_t b, p = child_manager(w, &b);
 
-    asks(w, p, 2);
-    told(w, b, PROMP_TYPE_STARTED, 2);
+    child_asks(w, p, 2);
+    child_told(w, b, PROMP_TYPE_STARTED, 2);
     simple(w, p, PROMP_TYPE_BYE, 0);
     assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_KILL, b)->message.kill.cause,
                      PROMP_ERR_WORKER_MANAGER_GONE);
     b = again(w, b);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_KILL, b), 1);
-    told(w, b, PROMP_TYPE_GONE, 2);
+    child_told(w, b, PROMP_TYPE_GONE, 2);
     assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_GONE_ACK, b), 1);
     assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_GONE, p), 0);
     assert_int_equal(count_of(w, PROMP_AGENT_CLOSE, 0, p), 0);
-}
-
-static void descriptors_stay_here(void **state)
-{
-    /* Aim: LEND passes with its descriptor to a worker here, and without one to a worker elsewhere. */
-    world_t *w = *state;
-    uint32_t b, p = manager(w, &b), c;
-
-    asks(w, p, 2);
-    c = run(w, b, 2, 1);
-    attach(w, p, 2, 1, 0);
-    asks(w, p, 3);
-    told(w, b, PROMP_TYPE_STARTED, 3);
-    attach(w, p, 3, 1, 0);
-    forget(w);
-    lend(w, p, 2, 1);
-    assert_int_equal(last_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_LEND, c)->frame.fds, 1);
-    lend(w, p, 3, 1);
-    assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_LEND, b)->frame.fds, 0);
-    assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_LEND, b)->message.lend.request, 1);
-}
-
-static void limits(void **state)
-{
-    /* Aim: a worker may have so many sessions and no more, wherever they are; one too many costs it nothing else. */
-    world_t *w = *state;
-    uint32_t b, p = manager(w, &b);
-
-    for (uint8_t i = 0; i < PROMP_LIMIT_WORKER_STARTS; i++)
-        asks(w, p, (uint8_t)(100 + i));
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START, b), PROMP_LIMIT_WORKER_STARTS);
-    asks(w, p, 99);
-    assert_int_equal(last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START_REFUSED, p)->message.start_refused.error,
-                     PROMP_ERR_LIMIT_WORKERS);
-    attach(w, p, 98, 1, 0);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_NO_ROUTE, p), 1);
-    assert_int_equal(count_of(w, PROMP_AGENT_CLOSE, 0, p), 0);
-}
-
-static void a_slow_manager(void **state)
-{
-    /* Aim: what the broker sends to a worker that does not read waits up to its limit, then CONGESTED; a lost link forgets it. */
-    world_t *w = *state;
-    uint32_t b, p = manager(w, &b);
-    size_t piece = 200000, limit = PROMP_LIMIT_RELAY_SESSION / promp_frame_size(piece);
-
-    asks(w, p, 2);
-    told(w, b, PROMP_TYPE_STARTED, 2);
-    attach(w, p, 2, 1, 0);
-    for (size_t i = 0; i < limit + 1; i++)
-        data(w, b, 2, 1, 1, i * piece, piece);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, p), limit);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_CONGESTED, b), 1);
-    for (size_t i = 0; i < limit + 1; i++)
-        data(w, p, 2, 1, 1, i * piece, piece);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, b), limit);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_CONGESTED, p), 1);
-    b = again(w, b);
-    attach(w, p, 2, 2, 0);
-    data(w, p, 2, 2, 1, 0, piece);
-    assert_int_equal(count_of(w, PROMP_AGENT_FORWARD, PROMP_TYPE_DATA, b), 1);
-}
-
-static void a_roster_with_children(void **state)
-{
-    /* Aim: of the roster's sessions those whose parent runs here belong to it, those whose parent has ended end, those of a
-     * parent elsewhere are the broker's. */
-    world_t *w = *state;
-    promp_message_t
-        m = {.type = PROMP_TYPE_ROSTER, .roster = {.lease_ms = LEASE, .pid = 1001, .owner = owner()}},
-        e = {.type = PROMP_TYPE_EXITED,
-             .exited = {.lease_ms = LEASE, .pid = 1002, .owner = owner(), .cause = PROMP_ERR_WORKER_EXITED}};
-    uint32_t b;
-
-    keeper_says(w, &m, 1, 101);
-    keeper_says(w, &e, 2, -1);
-    m.roster.parent = id_of(1);
-    keeper_says(w, &m, 3, 103);
-    m.roster.parent = id_of(2);
-    keeper_says(w, &m, 4, 104);
-    m.roster.parent = id_of(77);
-    keeper_says(w, &m, 5, 105);
-    b = dialled(w);
-    assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_RELINK, PROMP_AGENT_NONE), 3);
-    assert_int_equal(last_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_SLAY, PROMP_AGENT_NONE)->frame.session.b[0],
-                     4);
-    welcome(w, b);
-    for (uint8_t i = 1; i <= 5; i++)
-        assert_int_equal(held(w, b, i)->state, i == 2 ? 3 : 2);
-    attach(w, b, 5, 3, 0);
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_NO_ROUTE, b), 0);
-    attach(w, b, 3, 3, 0); /* that is its parent's to say, here */
-    assert_int_equal(count_of(w, PROMP_AGENT_SEND, PROMP_TYPE_NO_ROUTE, b), 1);
 }
 
 int main(void)
@@ -369,16 +174,10 @@ int main(void)
         CLUSTER(elsewhere),
         CLUSTER(here),
         CLUSTER(not_here_after_all),
+        CLUSTER(given_up_too_early),
         CLUSTER(killed_while_it_starts),
-        CLUSTER(asked_again),
-        CLUSTER(a_lost_way_is_told),
-        CLUSTER(after_a_new_agent),
         CLUSTER(the_parent_ends),
         CLUSTER(a_manager_leaves),
-        CLUSTER(descriptors_stay_here),
-        CLUSTER(limits),
-        CLUSTER(a_slow_manager),
-        CLUSTER(a_roster_with_children),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,3 +142,34 @@ const promp_msg_held_t *held(world_t *w, uint32_t broker, uint8_t session)
     fail_msg("session %u is not held", session);
     return NULL;
 }
+
+uint32_t child_manager(world_t *w, uint32_t *b)
+{
+    *b = join(w);
+    return run(w, *b, 1, 0);
+}
+
+void child_asks(world_t *w, uint32_t link, uint8_t session)
+{
+    promp_message_t m = start_of(0);
+
+    m.start.owner = id_of(66); /* what a worker says about that counts for nothing */
+    m.start.parent = id_of(67);
+    say(w, link, &m, session, 0);
+}
+
+void child_told(world_t *w, uint32_t b, promp_type_t type, uint8_t session)
+{
+    promp_message_t m = {.type = type};
+
+    if (type == PROMP_TYPE_START_REFUSED)
+        m.start_refused.error = PROMP_ERR_NO_PLACE;
+    if (type == PROMP_TYPE_GONE)
+        m.gone.cause = PROMP_ERR_WORKER_EXITED;
+    say(w, b, &m, session, 0);
+}
+
+const seen_t *child_asked(world_t *w, uint32_t b)
+{
+    return last_of(w, PROMP_AGENT_SEND, PROMP_TYPE_START, b);
+}

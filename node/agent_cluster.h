@@ -30,6 +30,15 @@ void lend(world_t *w, uint32_t link, uint8_t session, uint32_t request);
 /* The last HELD of this session; it must be there. */
 const promp_msg_held_t *held(world_t *w, uint32_t broker, uint8_t session);
 
+/* Worker 1 runs and manages: its link; *b: the broker's. */
+uint32_t child_manager(world_t *w, uint32_t *b);
+/* It says START; what it says there about owner and parent is wrong. */
+void child_asks(world_t *w, uint32_t link, uint8_t session);
+/* The broker says this about session: QUEUED, STARTED, START_REFUSED or GONE. */
+void child_told(world_t *w, uint32_t b, promp_type_t type, uint8_t session);
+/* The last START that the broker got. */
+const seen_t *child_asked(world_t *w, uint32_t b);
+
 #define CLUSTER(f) cmocka_unit_test_setup_teardown(f, cluster_setup, teardown)
 
 #endif

@@ -7,6 +7,7 @@
 #include "agent_shell.h"
 #include "auth_file.h"
 #include "limits.h"
+#include "zload.h"
 
 #define ROLE PROMP_AUTH_NODE
 
@@ -32,6 +33,8 @@ promp_err_t promp_agent_dial_open(promp_agent_t *a, promp_error_t *error)
     if (!passphrase)
         return promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
     promp_err_t code = read_passphrase(passphrase, &size, error);
+    if (!code)
+        code = promp_zload(error);
     if (!code)
         code = promp_auth_folder_open(a->config.folder, false, &d->folder, error);
     if (!code)
@@ -196,7 +199,7 @@ int64_t promp_agent_dial_tick(promp_agent_t *a, int64_t now)
 {
     int64_t due;
 
-    if (a->dial.unsaid) /* and the core goes on all the same */
+    if (a->dial.unsaid && !a->ended) /* the core goes on all the same */
         complain(a);
     if (!a->dial.link)
         return PROMP_NEVER;

@@ -87,10 +87,9 @@ static promp_err_t roster(promp_agent_core_t *core, const promp_id_t *id, const 
     return PROMP_OK;
 }
 
-static promp_err_t exited(promp_agent_core_t *core, const promp_id_t *id, const promp_msg_exited_t *e,
-                          int64_t now)
+static promp_err_t exited(promp_agent_core_t *core, promp_agent_session_t *s, const promp_id_t *id,
+                          const promp_msg_exited_t *e, int64_t now)
 {
-    promp_agent_session_t *s = promp_map_get(core->sessions, id);
     promp_message_t seen = {.type = PROMP_TYPE_EXIT_SEEN};
 
     if (s) {
@@ -134,6 +133,8 @@ static promp_err_t on_keeper(promp_agent_core_t *core, const promp_frame_t *fram
 
     if (error)
         return error;
+    if (s && s->state == PROMP_AGENT_ELSEWHERE)
+        s = NULL; /* the process, if there was one, was given up */
     switch (m.type) {
     case PROMP_TYPE_ROSTER:
         return roster(core, &frame->session, &m.roster, handle, now);
@@ -156,7 +157,7 @@ static promp_err_t on_keeper(promp_agent_core_t *core, const promp_frame_t *fram
             promp_agent_life_failed(core, s, &m.spawn_failed, now);
         return PROMP_OK;
     case PROMP_TYPE_EXITED:
-        return exited(core, &frame->session, &m.exited, now);
+        return exited(core, s, &frame->session, &m.exited, now);
     case PROMP_TYPE_PULSE:
         return PROMP_OK;
     default:

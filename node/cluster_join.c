@@ -11,8 +11,10 @@
 
 static promp_err_t join(const promp_options_t *options, int folder, promp_error_t *error)
 {
-    promp_join_config_t config = {
-        .folder = folder, .name = options->name, .roles = PROMP_JOIN_ROLE(PROMP_AUTH_NODE)};
+    promp_join_config_t config = {.folder = folder,
+                                  .name = options->name,
+                                  .roles = PROMP_JOIN_ROLE(PROMP_AUTH_NODE),
+                                  .replace = options->replace};
     promp_join_result_t result;
     promp_err_t code = promp_auth_read(options->join, PROMP_LIMIT_TOKEN, &config.token, error);
 
@@ -43,7 +45,9 @@ int promp_cluster_join(const promp_options_t *options, int folder)
             _exit(0);
         promp_detach_complain(&error);
         if (error.code == PROMP_ERR_KEY_EXISTS)
-            fprintf(stderr, "promp-node: without --join it serves the cluster that it has joined\n");
+            fprintf(stderr, "promp-node: without --join it serves the cluster that it has joined; --replace "
+                            "puts a new key "
+                            "in place of the old one\n");
         fflush(stderr);
         _exit(promp_detach_code(error.code));
     }

@@ -15,7 +15,7 @@ typedef enum {
 
 typedef struct {
     promp_options_what_t what;
-    bool detach, verbose;
+    bool detach, verbose, replace;
     int64_t idle;         /* ms; PROMP_NEVER: stay */
     const char *instance; /* NULL: not given, like the next ones */
     const char *config, *join, *name;

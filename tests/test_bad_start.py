@@ -1,13 +1,15 @@
 """What cannot be started, and machines that have run out of something: a clear number, and nothing else is disturbed."""
 
+import ctypes
 import os
 import pathlib
 import resource
 import shutil
 import subprocess
+import time
 
 import pytest
-from support import proc
+from support import proc, wire
 from support.build import ERR, LIMIT, NODE, SANITIZER, scaled
 from support.manager import TW, name_of
 
@@ -322,3 +324,49 @@ def test_missing_link_descriptor(world):
                        timeout=scaled(10))
     assert p.returncode > 0 and p.stderr
     assert not SANITIZER or "Sanitizer" not in p.stderr
+
+
+@pytest.fixture
+def hung(tmp_path):
+    """A folder on a disk that does not answer: a FUSE mount whose server never reads."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        device = os.open("/dev/fuse", os.O_RDWR)
+    except OSError:
+        pytest.skip("no /dev/fuse")
+    path = tmp_path / "hung"
+    path.mkdir()
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
+    if libc.mount(b"hung", bytes(path), b"fuse", 0, options) != 0:
+        os.close(device)
+        pytest.skip(f"FUSE cannot be mounted: {os.strerror(ctypes.get_errno())}")
+    yield path
+    os.close(device)
+    libc.umount2(bytes(path), 2)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("what", ["program", "folder"])
+def test_disk_that_hangs(world, worker, hung, what):
+    """A start from a disk that does not answer takes its time, and can be killed; meanwhile others start and work, and neither
+    keeper nor agent is taken for frozen."""
+    other, w = worker
+    keeper, agent = world.one("keeper").pid, world.one("agent").pid
+    session, begin = b"s" * 16, time.monotonic()
+    client = wire.Client(world.socket())
+    client.welcome()
+    client.send(wire.start_message(session, str(hung / "x") if what == "program" else TW, lease=60000,
+                                   folder="/" if what == "program" else str(hung)))
+    while time.monotonic() - begin < 6:  # longer than an agent waits for its keeper
+        assert other.call(w, "add", 1, 2) == 3
+        fresh = other.start()
+        assert other.call(fresh, "add", 3, 4) == 7
+        other.check("stop", fresh)
+        other.until("dead", fresh)
+    client.send(wire.message("KILL", session, cause=ERR["WORKER_STOPPED"]))
+    gone = client.expect("STARTED", "GONE")
+    gone = client.expect("GONE") if gone["is"] == "STARTED" else gone
+    assert name_of(gone["cause"]) == "WORKER_STOPPED"
+    assert (world.one("keeper").pid, world.one("agent").pid) == (keeper, agent)
+    client.send(wire.message("GONE_ACK", session))
+    client.close()

@@ -1,6 +1,7 @@
 """Aim: promp-broker as its operator and its peers see it: starting and not starting, greeting, joining, reloading, keys that
 change or are revoked, ending; and what hostile peers can do to others: nothing."""
 
+import json
 import os
 import re
 import resource
@@ -12,7 +13,7 @@ import time
 import pytest
 from support import proc, wire
 from support.build import ERR, SANITIZER, scaled
-from support.cluster import AUTH, BROKER, Cluster
+from support.cluster import AUTH, BROKER, PROMP, Cluster
 from support.zpeer import Key, Peer, Token, bytes_of, public_of
 
 pytestmark = [pytest.mark.sanitize,
@@ -241,7 +242,7 @@ def test_locked_key(site, tmp_path):
     options = ["--listen", LOCAL]
     assert "--passphrase" in fails(site, *options, error="KEY_LOCKED", start_new_session=True)
     fails(site, *options, "--passphrase-file", wrong, error="KEY_PASSPHRASE")
-    fails(site, *options, "--passphrase-file", tmp_path / "none", error="KEY_MISSING")
+    fails(site, *options, "--passphrase-file", tmp_path / "none", error="NOT_FOUND")
     fails(site, *options, "--passphrase-fd", 77, error="SYSTEM")
     words.chmod(0o644)
     fails(site, *options, "--passphrase-file", words, error="KEY_READABLE")
@@ -276,8 +277,21 @@ def test_nothing_secret_is_seen(site):
     assert not [s for s in secrets for text in seen if s in text]
     assert "/dev/zero" not in [os.readlink(f"/proc/{p.pid}/fd/{n}") for n in os.listdir(f"/proc/{p.pid}/fd")]
     assert re.search(r"Max core file size\s+0\s+0", open(f"/proc/{p.pid}/limits").read())
-    if SANITIZER != "address":
-        assert os.stat(f"/proc/{p.pid}/mem").st_uid == 0  # not dumpable: its files in /proc belong to root
+
+
+@pytest.mark.root
+@pytest.mark.skipif(SANITIZER == "address", reason="its search for leaks has to look into the process")
+def test_not_dumpable(site):
+    """Aim: nobody of the same user may look into the broker: what /proc shows of it belongs to root."""
+    site.auth("init")
+    site.world.folder.chmod(0o755)
+    for path in (site.folder, site.keys, *site.keys.rglob("*")):
+        os.chown(path, 65534, 65534)
+    p = site.world.popen([BROKER, "--config", str(site.keys), "--listen", LOCAL], stdout=subprocess.PIPE, text=True,
+                         user=65534, group=65534)
+    assert p.stdout.readline().startswith("ready ")
+    assert re.search(r"^Uid:\s+65534", open(f"/proc/{p.pid}/status").read(), re.M)
+    assert os.stat(f"/proc/{p.pid}/mem").st_uid == 0
 
 
 def test_identity(site):
@@ -509,7 +523,8 @@ def test_next_key_taken_back(site, broker):
 
 
 def test_next_key_that_is_locked(site, broker, tmp_path):
-    """Aim: a next key that cannot be unlocked leaves the one before in service, and says so."""
+    """Aim: a next key that cannot be unlocked leaves the one before in service, and says so; its passphrase may
+    come later."""
     words = tmp_path / "words"
     words.write_text("correct horse\n")
     words.chmod(0o600)
@@ -518,6 +533,10 @@ def test_next_key_that_is_locked(site, broker, tmp_path):
     site.auth("rotate", "broker", "--overlap", "0", "--passphrase-from", words)
     until_said(broker, rf" {ERR['KEY_LOCKED']} .*still served")
     assert site.peer(key, server=old).welcome(role=1)
+    (site.keys / "broker.zpl").write_text(f'passphrase-file = "{words}"\n')
+    broker.kill(signal.SIGHUP)
+    until_said(broker, "broker's key changes")
+    site.back(key)
 
 
 # ---------------------------------------------------------------- reloading, ending
@@ -545,6 +564,46 @@ def test_figures(site, broker):
     until_said(broker, r"sessions 0 ")
     until_said(broker, r"relayed 0 frames")
     p.close()
+
+
+@pytest.mark.parametrize("role", ["observer", "admin"])
+def test_status(site, role):
+    """Aim: `promp status` shows the figures to observers and admins, as a table or as JSON, after a change of keys too; to
+    managers, revoked keys and without a broker it says by number why not."""
+    broker = site.broker()
+    config = site.config("looker")
+    site.run(PROMP, "join", "--config", config, "--name", "looker", "-", stdin=site.token(role))
+    pair = Pair(site, "m")
+    figures = json.loads(site.run(PROMP, "status", "--json", "--config", config))
+    assert {k: figures[k] for k in ("managers", "nodes", "others", "running", "places", "places_used", "starts")} == {
+        "managers": 1, "nodes": 1, "others": 1, "running": 1, "places": 1, "places_used": 1, "starts": 1}
+    table = site.run(PROMP, "status", "--config", config).splitlines()
+    assert table[0] == f"broker {site.address}" and len({len(line) for line in table[1:]}) == 1
+    assert len(table) - 1 == len(figures)
+    assert re.fullmatch(r"sessions +in all +1", table[5])
+
+    def fails(error):
+        site.run(PROMP, "status", "--config", config, code=1)
+        assert f"promp: {ERR[error]} {error}: " in site.complaint
+
+    site.auth("rotate", "broker", "--overlap", "7d")
+    site.run(PROMP, "status", "--config", config)
+    site.auth("revoke", "looker")
+    pair.manager.send(wire.message("STATUS"))
+    assert pair.manager.end()["error"] == ERR["MESSAGE_SENDER"]
+    fails("KEY_REFUSED")
+    assert broker.stop() == 0
+    fails("BROKER_ABSENT")
+    (config / f"{role}.broker").unlink()
+    fails("NO_BROKER")
+
+
+@pytest.mark.parametrize("args", [["--yaml"], ["x"], ["--config"]])
+def test_status_wrong_usage(site, args):
+    """Aim: a wrong command line ends with 2, and --help has an example."""
+    site.run(PROMP, "status", *args, code=2)
+    assert "--help" in site.complaint
+    assert "example" in site.run(PROMP, "status", "--help")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -592,6 +651,155 @@ def test_service_manager(site, abstract):
         assert told("READY=1", "STOP") == "READY=1"
         broker.process.terminate()
         assert told("STOPPING=1")
+
+
+# ---------------------------------------------------------------- relaying
+
+
+class Pair:
+    """A manager and a node whose worker is in the peers' hands: a session from one to the other."""
+
+    def __init__(self, site, name):
+        self.name = name.encode().ljust(16, b".")
+        self.manager_key, self.node_key = site.member("manager", name), site.member("node", name + "-node")
+        self.node = site.up(self.node_key)
+        self.node.send(wire.message("OFFER", node=self.name, places=1, cpus=1000, memory=1 << 30, pythons="3.11"))
+        self.node.send(wire.message("HELD_END"))
+        self.manager = site.up(self.manager_key)
+        self.start()
+
+    def start(self):
+        self.manager.send(wire.message("START", session=self.name, lease_ms=10000, umask=0o22, program="w", argv=["w"],
+                                       env=[]))
+        assert self.node.expect("START")["session"] == self.name
+        self.node.send(wire.message("STARTED", session=self.name, pid=1))
+        assert self.manager.expect("STARTED")["pid"] == 1
+        self.attach(1)
+
+    def attach(self, epoch):
+        self.epoch = epoch
+        self.manager.send(wire.message("ATTACH", session=self.name, epoch=epoch))
+        assert self.node.expect("ATTACH")["epoch"] == epoch
+        self.node.send(wire.message("ATTACHED", session=self.name, epoch=epoch))
+        assert self.manager.expect("ATTACHED")["epoch"] == epoch
+
+    def data(self, payload, offset, lane=1):
+        return wire.frame("DATA", payload, session=self.name, epoch=self.epoch, lane=lane, offset=offset)
+
+    def exchange(self, n=20):
+        """Both ways, in order, complete."""
+        for i in range(n):
+            piece = os.urandom(1 + i * 50)
+            for a, b in ((self.manager, self.node), (self.node, self.manager)):
+                a.send(self.data(piece, i << 20))
+                got = b.expect("DATA")
+                assert (got["data"], got["offset"], got["session"]) == (piece, i << 20, self.name)
+
+    def flood(self, frames=60, size=200_000):
+        """The manager sends more than the node takes; how many pieces came back as CONGESTED."""
+        for i in range(frames):
+            assert self.manager.send(self.data(b"x" * size, i * size))
+        congested = 0
+        try:
+            while True:
+                congested += self.manager.expect("CONGESTED", timeout=0.5)["is"] == "CONGESTED"
+        except TimeoutError:
+            return congested
+
+
+def test_relay(site, broker):
+    """Aim: a start, its answer, and frames of a session go from manager to node and back; both ends are who they are."""
+    pair = Pair(site, "m")
+    pair.exchange()
+    pair.node.send(wire.message("GONE", session=pair.name, cause=ERR["WORKER_EXITED"], text="it ended"))
+    assert pair.manager.expect("GONE")["cause"] == ERR["WORKER_EXITED"]
+    pair.manager.send(wire.message("GONE_ACK", session=pair.name))
+    assert pair.node.expect("GONE_ACK")["session"] == pair.name
+    broker.kill(signal.SIGUSR1)
+    until_said(broker, "places 1, used 0; starts 1, refused 0")
+
+
+def test_session_of_another(site, broker):
+    """Aim: who names a session of another key is dropped, and it goes on."""
+    pair = Pair(site, "m")
+    thief = site.up(site.member("manager", "thief"))
+    thief.send(wire.message("ATTACH", session=pair.name, epoch=9))
+    assert thief.end()["error"] == ERR["SESSION_FOREIGN"]
+    pair.exchange()
+
+
+def test_slow_reader(site, broker):
+    """Aim: a node that lets go of nothing costs its own manager CONGESTED, the broker little memory, and others nothing."""
+    slow, good = Pair(site, "slow"), Pair(site, "good")
+    before = proc.resident(broker.pid)
+    assert slow.flood() > 5
+    good.exchange()
+    if not SANITIZER:
+        assert proc.resident(broker.pid) - before < 30 << 20
+    assert broker.process.poll() is None
+
+
+def test_broker_killed_under_a_session(site):
+    """Aim: a broker without memory learns the session from its node, and it goes on where both ends attach again."""
+    broker = site.broker()
+    pair = Pair(site, "m")
+    pair.exchange(3)
+    broker.kill()
+    pair.manager.until("gone")
+    site.broker()
+    pair.node = site.up(pair.node_key)
+    owner = pair.manager_key.bytes[:16]
+    pair.node.send(wire.message("OFFER", node=pair.name, places=1, cpus=1000, memory=1 << 30, pythons="3.11"))
+    pair.node.send(wire.message("HELD", session=pair.name, owner=owner, lease_ms=10000, pid=1, state=2))
+    pair.node.send(wire.message("HELD_END"))
+    pair.manager = site.up(pair.manager_key)
+    pair.attach(2)
+    pair.exchange(3)
+
+
+def test_key_change_under_a_session(site, broker):
+    """Aim: while the broker changes its key its memory stays: the session goes on as soon as both ends are back."""
+    pair = Pair(site, "m")
+    site.auth("rotate", "broker", "--overlap", "0")
+    pair.manager.until("gone")
+    pair.node = site.back(pair.node_key)
+    pair.node.send(wire.message("OFFER", node=pair.name, places=1, cpus=1000, memory=1 << 30, pythons="3.11"))
+    pair.node.send(wire.message("HELD", session=pair.name, owner=pair.manager_key.bytes[:16], lease_ms=10000, pid=1, state=2))
+    pair.node.send(wire.message("HELD_END"))
+    pair.manager = site.back(pair.manager_key)
+    pair.attach(2)
+    pair.exchange(3)
+
+
+def test_revoked_manager_of_a_session(site, broker):
+    """Aim: with its manager's key a session ends at once: the node is told to end the worker."""
+    pair = Pair(site, "m")
+    site.auth("revoke", "m")
+    assert pair.node.expect("KILL")["session"] == pair.name
+    assert pair.manager.end()["error"] == ERR["KEY_REFUSED"]
+
+
+def test_drain_with_data(site, broker):
+    """Aim: what waits for a node that does not take it holds the broker's end up for a moment only; a second signal not at all."""
+    pair = Pair(site, "slow")
+    assert pair.flood() > 5
+    begin = time.monotonic()
+    broker.process.terminate()
+    assert pair.manager.expect("AWAY")
+    assert broker.process.poll() is None
+    assert broker.process.wait(scaled(10)) == 0
+    assert 1.5 < time.monotonic() - begin < scaled(5)
+
+    broker = site.broker()
+    pair = Pair(site, "slow2")
+    assert pair.flood() > 5
+    broker.process.terminate()
+    assert pair.manager.expect("AWAY")
+    begin = time.monotonic()
+    broker.process.terminate()
+    assert broker.process.wait(scaled(10)) == 0
+    if not SANITIZER:
+        assert time.monotonic() - begin < 1.2
 
 
 # ---------------------------------------------------------------- hostile peers

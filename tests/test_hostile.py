@@ -152,7 +152,7 @@ def test_unknown_types(victim, type_):
 @pytest.mark.parametrize("name", ["WELCOME", "REFUSED", "STARTED", "START_REFUSED", "GONE", "NO_ROUTE", "CONGESTED", "SPAWN",
                                   "SPAWNED", "SLAY", "EXITED", "EXIT_SEEN", "RELINK", "ROSTER", "ROSTER_END", "PULSE",
                                   "REST", "REPORT", "AWAY", "OFFER", "HELD_END", "QUEUED", "HELD", "OVER",
-                                  "JOIN", "JOINED", "NEXT_KEY"])
+                                  "JOIN", "JOINED", "NEXT_KEY", "STATUS", "COUNTERS"])
 def test_wrong_sender(victim, name):
     """What only a node, a keeper or a broker may say."""
     c = victim()
@@ -164,7 +164,7 @@ def test_wrong_sender(victim, name):
 @pytest.mark.parametrize("name", [n for n, (t, f) in wire.ROWS.items()
                                   if t < 40 and f and n not in ("WELCOME", "REFUSED", "STARTED", "START_REFUSED", "GONE",
                                                                 "DATA", "CONGESTED", "NO_ROUTE", "AWAY", "OFFER", "QUEUED",
-                                                                "HELD", "OVER", "JOIN", "JOINED", "NEXT_KEY")])
+                                                                "HELD", "OVER", "JOIN", "JOINED", "NEXT_KEY", "COUNTERS")])
 def test_truncated_bodies(victim, name):
     """Every message with every shorter body: refused, or closed; the node stays."""
     whole = wire.body(name, **({"program": "/bin/true", "folder": "/", "argv": ["a"], "env": ["A=1"]}

@@ -96,15 +96,6 @@ static int wrong(const char *what, const char *which)
     return USAGE;
 }
 
-/* This host's name, as far as it can be a key's. */
-static const char *host_name(char name[PROMP_LIMIT_KEY_NAME + 1])
-{
-    if (gethostname(name, PROMP_LIMIT_KEY_NAME + 1) < 0)
-        return "";
-    name[PROMP_LIMIT_KEY_NAME] = '\0';
-    return promp_auth_key_name_valid(promp_slice_str(name)) ? name : "";
-}
-
 static int say(const promp_join_result_t *result)
 {
     promp_error_t error;
@@ -143,7 +134,6 @@ int promp_cmd_join(int argc, char **argv)
                                             {"config", required_argument, NULL, 'c'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    char name[PROMP_LIMIT_KEY_NAME + 1];
     promp_join_config_t config = {.roles = PROMP_JOIN_ROLE(PROMP_AUTH_MANAGER) |
                                            PROMP_JOIN_ROLE(PROMP_AUTH_OBSERVER) |
                                            PROMP_JOIN_ROLE(PROMP_AUTH_ADMIN)};
@@ -172,7 +162,5 @@ int promp_cmd_join(int argc, char **argv)
         }
     if (optind + 1 != argc)
         return wrong("one token is needed: - or a file", "");
-    if (!config.name)
-        config.name = host_name(name);
     return join(&config, argv[optind], folder);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd_join.h"
+#include "cmd_status.h"
 #include "interpreter.h"
 #include "package.h"
 #include "promp.h"
@@ -20,9 +21,11 @@ static void usage(FILE *out)
     fputs(
         "usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
         "       promp join - | FILE\n"
+        "       promp status [--json]\n"
         "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed. Or "
         "joins a\n"
-        "cluster with a token of its broker: promp join --help.\n"
+        "cluster with a token of its broker (promp join --help), or shows what that does (promp status "
+        "--help).\n"
         "\n"
         "  -r, --run SCRIPT   the script; what follows it are its arguments\n"
         "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 "
@@ -88,6 +91,8 @@ int main(int argc, char **argv)
     int c, wanted = 0;
     if (argc > 1 && strcmp(argv[1], "join") == 0)
         return promp_cmd_join(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "status") == 0)
+        return promp_cmd_status(argc - 1, argv + 1);
     while ((c = getopt_long(argc, argv, "+rhV", longs, NULL)) != -1) {
         switch (c) {
         case 'r':

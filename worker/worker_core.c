@@ -240,7 +240,16 @@ static uint32_t on_lease(void *arg)
     return setup ? setup->timeout : 0;
 }
 
-const promp_port_ops_t promp_worker_core_ops = {on_path, on_frame, on_next, on_tick, on_lease, on_side, NULL};
+static uint8_t *on_place(void *arg, const promp_frame_t *frame, size_t *size)
+{
+    promp_worker_core_t *core = arg;
+    return promp_id_equal(&frame->session, promp_session_id(core->session))
+               ? promp_session_place(core->session, frame, size)
+               : NULL;
+}
+
+const promp_port_ops_t promp_worker_core_ops = {on_path,  on_frame, on_next, on_tick,
+                                                on_lease, on_side,  NULL,    on_place};
 
 promp_worker_act_t promp_worker_core_act(promp_worker_core_t *core, uint64_t *task)
 {

@@ -96,5 +96,11 @@ static void on_side(void *arg, const promp_id_t *session, promp_way_t way, uint6
     promp_worker_core_ops.side(worker->core, session, way, room, now);
 }
 
-const promp_port_ops_t promp_worker_port_ops = {on_path,  on_frame, on_next,  on_tick,
-                                                on_lease, on_side,  on_handed};
+static uint8_t *on_place(void *arg, const promp_frame_t *frame, size_t *size)
+{
+    promp_worker_t *worker = arg;
+    return promp_worker_core_ops.place(worker->core, frame, size);
+}
+
+const promp_port_ops_t promp_worker_port_ops = {on_path,  on_frame, on_next,   on_tick,
+                                                on_lease, on_side,  on_handed, on_place};

@@ -67,6 +67,7 @@
 #define PROMP_SEALED_FROM            (256 * PROMP_KIB)  /* bytes from here on lie in a sealed memory file */
 #define PROMP_LIMIT_FETCH            (2 * PROMP_MIB) /* bytes of one fetch; longer reads are made of several */
 #define PROMP_LIMIT_READS            64              /* reads that one worker may have asked for */
+#define PROMP_LIMIT_ANSWERS          (512 * PROMP_KIB) /* unsent answers to one worker; no more is read then */
 #define PROMP_LIMIT_INLINE           (64 * PROMP_KIB) /* a container up to this size comes along when it is opened */
 #define PROMP_LIMIT_CONTAINER_NAME   1024             /* bytes of a name */
 #define PROMP_LIMIT_CONTAINERS       (1024 * 1024) /* names that one manager shares */

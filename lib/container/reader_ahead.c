@@ -58,6 +58,7 @@ static void want(promp_remote_t *remote, uint64_t from, uint64_t to)
         if (!chunk)
             return;
         chunk->ahead |= promp_pages_of(at, from, to) & ~chunk->here;
+        chunk->streamed = true;
         promp_reader_cache_settle(chunk);
     }
 }

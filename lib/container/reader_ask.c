@@ -91,6 +91,7 @@ static void ask(promp_reader_t *reader, promp_chunk_t *chunk, uint64_t pages, pr
         (promp_asked_t){.number = number, .size = out->size, .chunk = chunk, .pages = pages};
     reader->under_way += out->size;
     chunk->asked |= pages;
+    promp_reader_cache_pass(chunk, out->size);
     chunk->need &= ~pages;
     promp_reader_cache_settle(chunk);
 }

@@ -217,7 +217,7 @@ static void evict(promp_chunk_t *chunk)
 {
     chunk->was = chunk->queue == PROMP_QUEUE_FRESH ? chunk->here : 0;
     chunk->ahead &= ~chunk->here;
-    chunk->hot = false;
+    chunk->hot = chunk->streamed = false;
     leave_queue(chunk);
     free_pieces(chunk);
     promp_reader_cache_settle(chunk);
@@ -246,6 +246,21 @@ static bool evict_one(promp_reader_t *reader)
 
     return evict_from(&queue[fresh ? PROMP_QUEUE_FRESH : PROMP_QUEUE_KEPT]) ||
            evict_from(&queue[fresh ? PROMP_QUEUE_KEPT : PROMP_QUEUE_FRESH]);
+}
+
+void promp_reader_cache_pass(const promp_chunk_t *chunk, uint64_t size)
+{
+    promp_reader_t *reader = chunk->remote->reader;
+    bool stream = chunk->streamed && chunk->remote->size > reader->cache;
+    promp_node_t *node;
+
+    while (stream && reader->fresh_bytes + size > reader->cache / 4 &&
+           (node = promp_list_first(&reader->queue[PROMP_QUEUE_FRESH]))) {
+        promp_chunk_t *first = chunk_of(node);
+        if (in_use(first) || first->ahead & first->here)
+            return;
+        evict(first);
+    }
 }
 
 bool promp_reader_cache_room(promp_reader_t *reader, uint64_t size, bool demand)

@@ -171,6 +171,27 @@ static void another_page_of_a_chunk_is_no_second_use(void **state)
     rig_end(&rig);
 }
 
+static void a_stream_takes_a_quarter(void **state)
+{
+    /* Aim: of a container that does not fit, what a stream has read leaves beyond a quarter of the cache though there is room;
+     * one that fits stays whole, and so does what is read at random. */
+    (void)state;
+    rig_t rig;
+    rig_begin(&rig, 16 * PROMP_MIB);
+    promp_remote_t *fits = rig_open(&rig, 1, 8 * PROMP_MIB), *large = rig_open(&rig, 2, RIG_TIB);
+    for (uint64_t at = 0; at < 100 * PROMP_MIB; at += PROMP_CHUNK) {
+        rig_read(&rig, large, at, PROMP_CHUNK);
+        assert_true(promp_reader_held(rig.reader) <= (4 + 2) * PROMP_MIB); /* the quarter, and a window */
+    }
+    promp_reader_close(rig.reader, &large);
+    for (int round = 0; round < 2; round++)
+        for (uint64_t at = 0; at < 8 * PROMP_MIB; at += PROMP_CHUNK)
+            rig_read(&rig, fits, at, PROMP_CHUNK);
+    assert_int_equal(promp_reader_held(rig.reader), 8 * PROMP_MIB);
+    promp_reader_close(rig.reader, &fits);
+    rig_end(&rig);
+}
+
 static void many_containers_are_no_slower(void **state)
 {
     /* Aim: with PROMP_LIMIT_CONTAINERS_OPEN containers and hundreds of fetches under way 100,000 reads are done in the time
@@ -216,6 +237,7 @@ int main(void)
         cmocka_unit_test(first_in_is_first_out),
         cmocka_unit_test(what_is_kept_goes_by_last_use),
         cmocka_unit_test(another_page_of_a_chunk_is_no_second_use),
+        cmocka_unit_test(a_stream_takes_a_quarter),
         cmocka_unit_test(many_containers_are_no_slower),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,7 @@ struct promp_chunk {
     uint32_t bytes; /* of the pieces */
     bool pinned;    /* not to be freed by what is called */
     bool hot;       /* read again after it had left: KEPT is its queue */
+    bool streamed;  /* read-ahead wanted it */
     uint64_t here;  /* a bit for each page, from here on */
     uint64_t asked; /* under way */
     uint64_t need;  /* to be asked for: a fetch waits */
@@ -159,6 +160,10 @@ void promp_reader_cache_use(promp_chunk_t *chunk, uint64_t pages);
 /* Keeps what an answer brought; pages are one run. OK or MEMORY. */
 promp_err_t promp_reader_cache_store(promp_chunk_t *chunk, uint64_t pages, promp_slice_t data,
                                      uint8_t **body);
+/* What a stream reads of a container that the cache cannot hold leaves before it is read again. So room for size bytes of
+ * such a chunk is made among what was read once, as if the cache were full: a quarter of it, used over and over, is faster
+ * than the whole. */
+void promp_reader_cache_pass(const promp_chunk_t *chunk, uint64_t size);
 /* Evicts until size more bytes fit; for a demand read-ahead under way is cancelled too. Nothing held by a fetch goes.
  * False: they do not fit. */
 bool promp_reader_cache_room(promp_reader_t *reader, uint64_t size, bool demand);

@@ -132,6 +132,8 @@ void promp_hub_path(promp_hub_t *hub, bool up, bool lost, int64_t now); /* tells
 promp_err_t promp_hub_post(promp_hub_t *hub, const promp_message_t *message, const promp_id_t *session,
                            int64_t now);
 
+/* What is missing of a large frame goes to its place in this core with the next read, which follows at once. */
+void promp_hub_place(promp_link_t *link, const promp_port_t *port);
 promp_err_t promp_hub_lent(promp_hub_t *hub, const promp_frame_t *frame, const int *fds, int64_t now);
 void promp_hub_close_fds(const promp_frame_t *frame, const int *fds);
 

@@ -113,6 +113,15 @@ static promp_err_t on_frame(promp_hub_t *hub, const promp_frame_t *frame, const 
     return PROMP_ERR_MESSAGE_SENDER;
 }
 
+void promp_hub_place(promp_link_t *link, const promp_port_t *port)
+{
+    const promp_frame_t *frame = port->ops->place ? promp_link_begun(link) : NULL;
+    size_t size = frame ? frame->size : 0;
+    uint8_t *place = frame ? port->ops->place(port->core, frame, &size) : NULL;
+    if (place)
+        promp_link_place(link, place, size);
+}
+
 /* All frames of the buffer, as long as there is somebody to have them. */
 static promp_err_t hand_out(promp_hub_t *hub, int64_t now)
 {

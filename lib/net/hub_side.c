@@ -146,6 +146,8 @@ static promp_err_t hand_out(promp_hub_t *hub, promp_side_t *side, int64_t now)
         promp_frame_t frame;
         bool got;
         promp_err_t err = promp_link_next(side->link, &frame, fds, &got);
+        if (!err && !got)
+            err = promp_link_begin(side->link, &frame, &got);
         if (!err && got)
             err = on_frame(hub, side, &frame, fds, now);
         if (err || !got || side->ended)
@@ -159,6 +161,7 @@ static promp_err_t hand_out(promp_hub_t *hub, promp_side_t *side, int64_t now)
 static bool read_once(promp_hub_t *hub, promp_side_t *side, int64_t now)
 {
     bool again;
+    promp_hub_place(side->link, &side->port);
     promp_err_t over = promp_link_read(side->link, &again);
     promp_err_t err = hand_out(hub, side, now);
 

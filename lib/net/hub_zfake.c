@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -182,4 +183,56 @@ promp_zdial_t *zfake_dialer(const zfake_t *fake, const char *address, const zrig
     promp_zdial_t *dial = promp_zdial_new(&config);
     assert_non_null(dial);
     return dial;
+}
+
+/* --- tests --- */
+
+int zworld_setup(void **state)
+{
+    zworld_t *w = calloc(1, sizeof *w);
+    void *rig;
+
+    assert_non_null(w);
+    zrig_setup(&rig);
+    w->rig = rig;
+    zfake_begin(&w->fake, w->rig);
+    *state = w;
+    return 0;
+}
+
+int zworld_teardown(void **state)
+{
+    zworld_t *w = *state;
+    void *rig = w->rig;
+
+    if (w->hub) {
+        promp_hub_detach(w->hub, &w->core);
+        promp_hub_destroy(&w->hub);
+    }
+    promp_zdial_destroy(&w->dial);
+    zfake_end(&w->fake);
+    zrig_teardown(&rig);
+    free(w);
+    return 0;
+}
+
+void zworld_up(zworld_t *w, uint32_t lease, const uint8_t *next)
+{
+    promp_error_t error = {0};
+
+    w->dial = zfake_dialer(&w->fake, NULL, &w->rig->known[0], next);
+    w->hub = promp_zdial_hub(w->dial, 5000, &error);
+    if (!w->hub)
+        fail_msg("%s", error.text);
+    w->core.lease_ms = lease;
+    assert_int_equal(promp_hub_attach(w->hub, fake_core_port(&w->core)), PROMP_OK);
+    fake_expect_paths(w->hub, &w->core, 1, 0, 0);
+}
+
+void zworld_send(zworld_t *w, uint64_t count, size_t size)
+{
+    promp_hub_lock(w->hub);
+    w->core.size = size;
+    w->core.to_send += count;
+    promp_hub_unlock(w->hub);
 }

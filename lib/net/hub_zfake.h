@@ -37,4 +37,20 @@ int64_t zfake_hello_at(zfake_t *fake);
 promp_zdial_t *zfake_dialer(const zfake_t *fake, const char *address, const zrig_keys_t *keys,
                             const uint8_t *next);
 
+/* --- tests --- */
+
+typedef struct {
+    zrig_t *rig;
+    zfake_t fake;
+    promp_zdial_t *dial;
+    promp_hub_t *hub;
+    fake_core_t core;
+} zworld_t;
+
+int zworld_setup(void **state); /* a zworld_t whose broker listens */
+int zworld_teardown(void **state);
+/* A hub that is up, with a core. */
+void zworld_up(zworld_t *w, uint32_t lease, const uint8_t *next);
+void zworld_send(zworld_t *w, uint64_t count, size_t size);
+
 #endif

@@ -51,6 +51,16 @@ uint64_t promp_link_received(const promp_link_t *link);
  * the caller (fds has room for PROMP_LIMIT_FRAME_FDS; -1: lost, as promp_link_read has said). */
 promp_err_t promp_link_next(promp_link_t *link, promp_frame_t *frame, int *fds, bool *got);
 
+/* For who can do with a part of a large DATA frame. When next() has no whole frame: is there one at the front that lacks a
+ * good deal? Then *got, and what is here of it comes as a frame of its own; what follows comes from next(), piece by piece,
+ * as frames at the offsets behind (size: bytes to be released; fds 0). Errors as of next(). */
+promp_err_t promp_link_begin(promp_link_t *link, promp_frame_t *frame, bool *got);
+/* What is still to come of such a frame: its header, offset and size of the rest. NULL: nothing, or it is in the buffer. */
+const promp_frame_t *promp_link_begun(promp_link_t *link);
+/* The next read, which must be the next call, writes the first size bytes of that rest to data (at most the rest; not 0);
+ * next() then gives a frame whose body lies there. */
+void promp_link_place(promp_link_t *link, uint8_t *data, size_t size);
+
 /* The caller is done with bytes of windowed frames of the peer (size of the whole frame). */
 void promp_link_release(promp_link_t *link, uint64_t bytes);
 

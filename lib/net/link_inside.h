@@ -51,6 +51,11 @@ struct promp_link {
     unsigned calm;     /* reads in a row that a small buffer would have held */
     uint64_t received; /* bytes, in all */
     promp_err_t spoilt;
+    promp_frame_t begun; /* the frame that is handed out while it comes; offset of what comes next */
+    size_t rest;         /* bytes of it that have not been handed out; 0: there is none */
+    uint8_t *place;      /* where the first of them go with the next read */
+    size_t place_size;   /* 0: into the buffer */
+    size_t placed;       /* of them there and not handed out */
     struct {
         int fd;
         uint64_t end; /* of the bytes it came with, counted as received */
@@ -80,6 +85,14 @@ void promp_link_tag_left(promp_link_t *link, uint64_t tag, uint64_t bytes);
 promp_err_t promp_link_enqueue(promp_link_t *link, const promp_link_fresh_t *fresh, size_t sent);
 void promp_link_take_off(promp_link_t *link, promp_link_entry_t *entry); /* the first of its queue has left */
 void promp_link_close_fds(promp_link_entry_t *entry);
+
+/* link_read.c */
+promp_err_t promp_link_note(promp_link_t *link,
+                            const promp_frame_t *frame); /* what the link itself does with a frame */
+
+/* link_begun.c */
+bool promp_link_more(promp_link_t *link,
+                     promp_frame_t *frame); /* the next piece of the rest; false: none is here */
 
 /* link.c */
 /* Sends LINK_ACK when a quarter of the window has been released since the last one. */

@@ -12,6 +12,8 @@
 #define SMALL_BUFFER (16 * PROMP_KIB)
 #define LARGE_BUFFER (2 * PROMP_LIMIT_FRAME)
 #define CALM_READS   64
+/* Behind bytes that have a place: the next header, and not so much of its body that this could have none. */
+#define FOLLOWING (4 * PROMP_KIB)
 
 static promp_err_t resize(promp_link_t *link, size_t capacity)
 {
@@ -107,6 +109,8 @@ static bool complete(const promp_link_t *link)
     promp_frame_t frame;
     size_t need;
 
+    if (link->rest)
+        return false;
     while (rest.size > 0) {
         if (promp_frame_unpack(rest, &frame, &need) != PROMP_OK || need > 0)
             return false;
@@ -129,25 +133,31 @@ promp_err_t promp_link_read(promp_link_t *link, bool *again)
     promp_err_t err = make_room(link);
     if (err)
         return err;
-    size_t room = link->in_capacity - link->in_end;
-    struct iovec iov = {link->in + link->in_end, room};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
+    size_t room = link->in_capacity - link->in_end, placed = link->place_size;
+    if (placed && room > FOLLOWING)
+        room = FOLLOWING;
+    struct iovec iov[2] = {{link->place, placed}, {link->in + link->in_end, room}};
+    struct msghdr message = {.msg_iov = placed ? iov : iov + 1,
+                             .msg_iovlen = placed ? 2 : 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     ssize_t n;
     do
         n = recvmsg(link->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
+    link->place_size = 0;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return PROMP_OK;
     if (n < 0 && errno != ECONNRESET)
         return promp_error_from_errno(errno);
     if (n <= 0)
         return link->spoilt || complete(link) ? PROMP_ERR_CLOSED : PROMP_ERR_FRAME_TRUNCATED;
-    link->in_end += (size_t)n;
+    room += placed;
+    placed = (size_t)n < placed ? (size_t)n : placed;
+    link->placed = placed;
+    link->in_end += (size_t)n - placed;
     link->received += (uint64_t)n;
-    link->calm = (size_t)n < SMALL_BUFFER ? link->calm + 1 : 0;
+    link->calm = (size_t)n - placed < SMALL_BUFFER ? link->calm + 1 : 0;
     err = take_control(link, &message, &fds);
     *again = (size_t)n == room || fds; /* the kernel stops behind descriptors */
     return err;
@@ -179,8 +189,7 @@ static void close_all(const int *fds, size_t count)
         close(fds[i]);
 }
 
-/* What the link itself does with a frame. */
-static promp_err_t note(promp_link_t *link, const promp_frame_t *frame)
+promp_err_t promp_link_note(promp_link_t *link, const promp_frame_t *frame)
 {
     if (frame->type == PROMP_TYPE_LINK_ACK)
         return frame->fds ? PROMP_ERR_DESCRIPTOR_COUNT : promp_link_take_ack(link, frame);
@@ -197,6 +206,13 @@ promp_err_t promp_link_next(promp_link_t *link, promp_frame_t *frame, int *fds, 
 {
     *got = false;
     while (!link->spoilt) {
+        if (link->rest) {
+            if (!promp_link_more(link, frame))
+                break;
+            link->spoilt = promp_link_note(link, frame);
+            *got = !link->spoilt;
+            break;
+        }
         size_t held = link->in_end - link->in_start;
         promp_slice_t rest = promp_slice(held ? link->in + link->in_start : NULL, held);
         link->spoilt = promp_frame_unpack(rest, frame, &link->need);
@@ -206,7 +222,7 @@ promp_err_t promp_link_next(promp_link_t *link, promp_frame_t *frame, int *fds, 
         if (link->spoilt)
             break;
         link->in_start += frame->size;
-        link->spoilt = note(link, frame);
+        link->spoilt = promp_link_note(link, frame);
         if (link->spoilt) {
             close_all(fds, frame->fds);
         } else if (frame->type != PROMP_TYPE_LINK_ACK) {

@@ -5,6 +5,7 @@
 #define PROMP_SESSION_LANE_H
 
 #include "buf.h"
+#include "pool.h"
 #include "session.h"
 
 /* --- out --- */
@@ -23,6 +24,7 @@ typedef struct {
     uint64_t probed;               /* `next` when the last PROBE went out */
     int64_t resume_at;             /* congested: nothing before this time */
     uint32_t pause;                /* the last pause in ms; 0 after progress */
+    promp_pool_t *pool;            /* where bodies that moved in and fit go in the end; NULL: none */
 } promp_lane_out_t;
 
 void promp_lane_out_clear(promp_lane_out_t *lane); /* frees what is retained; only the offsets stay */
@@ -84,6 +86,9 @@ void promp_lane_in_clear(promp_lane_in_t *lane);     /* frees everything */
  * rest of the piece is as if lost. */
 promp_err_t promp_lane_in_data(promp_lane_in_t *lane, promp_lane_t number, promp_who_t from, uint64_t offset,
                                promp_slice_t piece, bool *gap);
+
+uint8_t *promp_lane_in_place(promp_lane_in_t *lane, uint64_t offset,
+                             size_t *size); /* see promp_session_place */
 
 bool promp_lane_in_take(promp_lane_in_t *lane, promp_record_t *record);
 

@@ -156,7 +156,8 @@ static promp_err_t take_body(promp_lane_in_t *lane, promp_slice_t *piece)
         promp_err_t error = body_reserve(lane, n);
         if (error)
             return error;
-        memcpy(lane->body + lane->got, piece->data, n);
+        if (piece->data != lane->body + lane->got) /* else it was read to its place */
+            memcpy(lane->body + lane->got, piece->data, n);
     }
     lane->got += n;
     lane->recv += n;
@@ -191,6 +192,18 @@ promp_err_t promp_lane_in_data(promp_lane_in_t *lane, promp_lane_t number, promp
             record_complete(lane);
     }
     return PROMP_OK;
+}
+
+uint8_t *promp_lane_in_place(promp_lane_in_t *lane, uint64_t offset, size_t *size)
+{
+    bool next = lane->head_size == PROMP_RECORD_HEAD && offset == lane->recv;
+    uint64_t n = lane->size - lane->got;
+    if (n > *size)
+        n = *size;
+    if (!next || n == 0 || n > lane->granted - offset || body_reserve(lane, n))
+        return NULL;
+    *size = (size_t)n;
+    return lane->body + lane->got;
 }
 
 uint64_t promp_lane_in_grant(const promp_lane_in_t *lane)

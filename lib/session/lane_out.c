@@ -17,8 +17,9 @@ struct promp_segment {
     uint64_t start; /* lane offset of data[0] */
     size_t size;
     size_t capacity;
-    uint8_t *data;  /* bytes, or moved */
-    uint8_t *moved; /* malloc'd: a large record's body, taken over as it was; else NULL */
+    uint8_t *data;      /* bytes, or moved */
+    uint8_t *moved;     /* malloc'd: a large record's body, taken over as it was; else NULL */
+    promp_pool_t *pool; /* where that goes in the end; NULL: it is freed */
     uint8_t bytes[];
 };
 
@@ -29,7 +30,10 @@ static uint64_t segment_end(const promp_segment_t *segment)
 
 static void segment_free(promp_segment_t *segment)
 {
-    free(segment->moved);
+    if (segment->pool)
+        promp_pool_give(segment->pool, segment->moved);
+    else
+        free(segment->moved);
     free(segment);
 }
 
@@ -130,6 +134,7 @@ promp_err_t promp_lane_out_queue(promp_lane_out_t *lane, uint16_t type, const pr
     if (rest) {
         tail->data = tail->moved = rest->data;
         tail->size = tail->capacity = rest->size;
+        tail->pool = lane->pool && promp_pool_fits(lane->pool, rest) ? lane->pool : NULL;
         lane->end += rest->size;
         lane->last->next = tail;
         lane->last = tail;

@@ -32,6 +32,10 @@ typedef struct {
     /* A frame that may bring a descriptor (LEND); fd: the core's from now on, where it says mine; -1: none came. NULL: the
      * core wants none. */
     promp_err_t (*handed)(void *core, const promp_frame_t *frame, int fd, bool *mine, int64_t now);
+    /* Where the rest of a DATA frame that is still coming belongs (offset and size of frame: what is missing): room for *size
+     * bytes, made less where fewer fit, good for a read at once; the frame that then comes with its body there is not copied.
+     * NULL result: nowhere. The operation may be NULL. */
+    uint8_t *(*place)(void *core, const promp_frame_t *frame, size_t *size);
 } promp_port_ops_t;
 
 typedef struct {

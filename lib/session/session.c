@@ -97,6 +97,11 @@ promp_err_t promp_session_send_moved(promp_session_t *session, promp_lane_t lane
     return error ? error : promp_lane_out_queue(&session->out[lane], type, parts, 1, size, rest);
 }
 
+void promp_session_pool(promp_session_t *session, promp_lane_t lane, promp_pool_t *pool)
+{
+    session->out[lane].pool = pool;
+}
+
 uint8_t *promp_session_last(promp_session_t *session, promp_lane_t lane, size_t size)
 {
     return promp_lane_out_last(&session->out[lane], size);

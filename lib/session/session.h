@@ -27,6 +27,7 @@
 #include "buf.h"
 #include "frame.h"
 #include "message.h"
+#include "pool.h"
 
 typedef struct promp_session promp_session_t;
 
@@ -68,6 +69,9 @@ promp_err_t promp_session_send(promp_session_t *session, promp_lane_t lane, uint
  * neither time nor memory here. *rest is empty afterwards, unchanged on failure. */
 promp_err_t promp_session_send_moved(promp_session_t *session, promp_lane_t lane, uint16_t type,
                                      promp_slice_t head, promp_buf_t *rest);
+
+/* Bodies that moved into a lane and fit into the pool are given to it when they are acknowledged. It outlives the session. */
+void promp_session_pool(promp_session_t *session, promp_lane_t lane, promp_pool_t *pool);
 
 /* The last size bytes queued on a lane, for a caller who has memory for a record made before he reads its bytes: he writes
  * them before anything else is done with the session. NULL: they do not lie in one piece (size is above 256 KiB). */
@@ -114,6 +118,11 @@ void promp_session_path(promp_session_t *session, bool up, int64_t now);
  * session. */
 promp_err_t promp_session_frame(promp_session_t *session, const promp_frame_t *frame, promp_who_t from,
                                 int64_t now);
+
+/* Where the bytes of a DATA frame that are still to come (from frame->offset on) belong, when they are the next ones of a
+ * record that is being put together: room for *size bytes, made less where fewer fit. Good until anything else is done with
+ * the session; a frame whose body lies there is taken without copying. NULL: nowhere. */
+uint8_t *promp_session_place(promp_session_t *session, const promp_frame_t *frame, size_t *size);
 
 /* The next frame to send, most pressing first: attach, urgent, acks, control lane, then the other lanes in
  * turn. out->urgent is set but for DATA of lanes other than control, and PROBE, which must stay behind that

@@ -223,6 +223,14 @@ static promp_err_t on_path(promp_session_t *session, const promp_frame_t *frame,
     }
 }
 
+uint8_t *promp_session_place(promp_session_t *session, const promp_frame_t *frame, size_t *size)
+{
+    bool ours = frame->type == PROMP_TYPE_DATA && frame->lane < PROMP_LANES && frame->epoch <= session->epoch;
+    return ours && session->path && session->state == PROMP_SESSION_OPEN
+               ? promp_lane_in_place(&session->in[frame->lane], frame->offset, size)
+               : NULL;
+}
+
 promp_err_t promp_session_frame(promp_session_t *session, const promp_frame_t *frame, promp_who_t from,
                                 int64_t now)
 {

@@ -33,6 +33,68 @@ static void records_of_all_sizes_arrive_in_order(void **state)
     pair_end(&p);
 }
 
+/* A piece of a frame, as a path that hands out what has come makes it. */
+static void give_piece(pair_t *p, const pair_frame_t *whole, size_t from, const uint8_t *bytes, size_t size)
+{
+    pair_frame_t piece = *whole;
+    piece.frame.offset += from;
+    piece.frame.body = promp_slice(bytes, size);
+    assert_int_equal(pair_give(p, p->worker, &piece), PROMP_OK);
+}
+
+static void a_record_is_read_to_its_place(void **state)
+{
+    /* Aim: the next bytes of a record that has begun have a place, as far as it and the frame go; what is read there counts
+     * when its frame is given. Other bytes, and bytes that the session would not take, have none. */
+    (void)state;
+    enum { SIZE = 100000, FIRST = 1000 };
+    pair_t p;
+    pair_begin_open(&p);
+    pair_send(p.manager, PROMP_LANE_MESSAGES, MESSAGE, SIZE, 3);
+    pair_send(p.manager, PROMP_LANE_MESSAGES, MESSAGE, 20, 4);
+    pair_frame_t whole = pair_expect(&p, p.manager, PROMP_TYPE_DATA);
+    const uint8_t *bytes = whole.bytes;
+    size_t size = whole.frame.body.size, room = size;
+    assert_true(size > SIZE);
+
+    promp_frame_t rest = whole.frame;
+    assert_null(promp_session_place(p.worker, &rest, &room)); /* nothing has begun */
+    give_piece(&p, &whole, 0, bytes, FIRST);
+    assert_null(promp_session_place(p.worker, &rest, &room)); /* these are here */
+    rest.offset += FIRST + 1;
+    assert_null(promp_session_place(p.worker, &rest, &room)); /* a gap */
+    rest.offset--;
+    rest.epoch++;
+    assert_null(promp_session_place(p.worker, &rest, &room));
+    rest.epoch--;
+    rest.lane = PROMP_LANE_BULK;
+    assert_null(promp_session_place(p.worker, &rest, &room));
+    rest.lane = PROMP_LANE_MESSAGES;
+
+    room = 500;
+    uint8_t *place = promp_session_place(p.worker, &rest, &room);
+    assert_non_null(place);
+    assert_int_equal(room, 500);
+    memcpy(place, bytes + FIRST, room);
+    give_piece(&p, &whole, FIRST, place, room);
+    room = size; /* more than the record lacks */
+    rest.offset += 500;
+    place = promp_session_place(p.worker, &rest, &room);
+    assert_non_null(place);
+    assert_int_equal(room, PROMP_RECORD_HEAD + SIZE - FIRST - 500);
+    memcpy(place, bytes + FIRST + 500, room / 2);
+    give_piece(&p, &whole, FIRST + 500, place, room / 2);
+    give_piece(&p, &whole, FIRST + 500 + room / 2, bytes + FIRST + 500 + room / 2,
+               size - (FIRST + 500 + room / 2));
+    pair_take(p.worker, PROMP_LANE_MESSAGES, MESSAGE, SIZE, 3);
+    pair_free(&whole);
+    pair_exchange(&p);
+    pair_take(p.worker, PROMP_LANE_MESSAGES, MESSAGE, 20, 4);
+    promp_session_path(p.worker, false, p.now);
+    assert_null(promp_session_place(p.worker, &rest, &room));
+    pair_end(&p);
+}
+
 static void a_record_may_be_filled_later(void **state)
 {
     /* Aim: what is written to the last bytes queued is what arrives, whether or not the record shares its memory. */
@@ -288,6 +350,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_of_all_sizes_arrive_in_order),
+        cmocka_unit_test(a_record_is_read_to_its_place),
         cmocka_unit_test(a_record_may_be_filled_later),
         cmocka_unit_test(small_records_share_a_frame),
         cmocka_unit_test(a_frame_is_never_too_large),

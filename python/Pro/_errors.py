@@ -31,9 +31,9 @@ class ProWorkerExit:
     """How a worker ended (ours, beyond the reference).
 
     Attributes: worker - its id; number - 15xx of docs/errors.md; cause - the same in words; code - exit code, where signal
-    is 0; signal - 0 where none ended it; node - name of the host it ran on, '' in a cluster; memory - largest resident
-    memory in bytes; output - its last output that had not been delivered, at most 64 KiB, bytes; lost - bytes of output
-    known to be lost; unsure - whether output and messages may be missing beyond that: a way to it broke, or its node was
+    is 0; signal - 0 where none ended it; node - name of the host it ran on, in a cluster of the node's key, '' where that
+    is not known; memory - largest resident memory in bytes; output - its last output that had not been delivered, at most
+    64 KiB, bytes; lost - bytes of output known to be lost; unsure - whether output and messages may be missing beyond that: a way to it broke, or its node was
     lost or replaced, with what was under way.
     """
 

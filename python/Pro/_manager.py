@@ -186,7 +186,10 @@ class ProManager(Tasks, Messages, Containers):
         Raises: TypeError.
         """
         parts = self._core.worker_exit(worker_id)
-        return ProWorkerExit(worker_id, *parts, "" if self._core.remote() else _os.uname().nodename) if parts else None
+        if parts is None:
+            return None
+        *parts, node = parts
+        return ProWorkerExit(worker_id, *parts, node if self._core.remote() else _os.uname().nodename)
 
     # --- options ---
 

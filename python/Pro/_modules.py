@@ -132,15 +132,13 @@ def main_folder():
 
 
 class Modules:
-    """What one manager offers to its workers. core: its _promp.Manager; import_: the Importer of this process where it is
-    itself a worker that gets modules, else None; folder: what stands for the folder of this process's script."""
+    """What one manager offers to its workers. core: its _promp.Manager; importer: the Importer of this process where it is
+    itself a worker that gets modules, else None. name: under which the folder of this process's script is shared, or None."""
 
-    def __init__(self, core, import_=None, folder=None):
-        self._core, self._import, self._shared = core, import_, {}
-        if folder is None:
-            folder = import_.main_root() if import_ else main_folder()
-        self._main = folder
-        self.name = self._share(folder) if folder else None
+    def __init__(self, core, importer=None):
+        self._core, self._importer, self._shared = core, importer, {}
+        self._main = importer.main_root() if importer else main_folder()
+        self.name = self._share(self._main) if self._main else None
 
     def _share(self, folder):
         """Shares what is below a folder, once. Returns the name, None when there is nothing."""
@@ -153,8 +151,8 @@ class Modules:
         return self._shared[folder]
 
     def _container(self, folder):
-        if self._import is not None:
-            container = self._import.container(folder)
+        if self._importer is not None:
+            container = self._importer.container(folder)
             if container is not None:
                 return container
         if not os.path.isdir(folder):

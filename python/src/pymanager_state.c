@@ -74,7 +74,7 @@ PyObject *promp_pymanager_last_error(promp_pymanager_t *self, PyObject *args)
     return Py_BuildValue("iN", (int)error->code, promp_state_text(error->text));
 }
 
-/* worker_exit(worker) -> (cause, code, signal, memory, text, tail, lost, unsure) or None */
+/* worker_exit(worker) -> (cause, code, signal, memory, text, tail, lost, unsure, node) or None */
 PyObject *promp_pymanager_worker_exit(promp_pymanager_t *self, PyObject *args)
 {
     uint32_t worker;
@@ -84,8 +84,8 @@ PyObject *promp_pymanager_worker_exit(promp_pymanager_t *self, PyObject *args)
         return NULL;
     if (!promp_manager_worker_exit(manager, worker, &end))
         Py_RETURN_NONE;
-    return Py_BuildValue("iiiKNy#KN", (int)end.cause, end.code, end.signal, (unsigned long long)end.memory,
+    return Py_BuildValue("iiiKNy#KNN", (int)end.cause, end.code, end.signal, (unsigned long long)end.memory,
                          promp_state_text(end.text), end.tail ? (const char *)end.tail : "",
                          (Py_ssize_t)end.tail_size, (unsigned long long)end.lost_output,
-                         PyBool_FromLong(end.unsure));
+                         PyBool_FromLong(end.unsure), promp_state_text(end.node));
 }

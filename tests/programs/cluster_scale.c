@@ -234,7 +234,12 @@ static bool line_came(void)
 
     while (poll(&in, 1, 50) == 0)
         beat();
-    return getchar() != EOF;
+    int c;
+
+    do
+        c = getchar();
+    while (c != EOF && c != '\n');
+    return c != EOF;
 }
 
 int main(int argc, char **argv)

@@ -30,3 +30,16 @@ def test_start(world):
     """Aim: the start of a worker is measured beside an interpreter that does nothing."""
     rows, err = bench(world, "python_start.py")
     assert rows["python_start"]["ready_ms"] > 0 and rows["python_start"]["bare_ms"] > 0 and err == ""
+
+
+def test_containers(world):
+    """Aim: sharing, opening, reading, searching and streaming of containers are measured, each beside what else there is."""
+    rows, err = bench(world, "containers.py", "--gib", "0.02", "--search", "1", "--memory", "0.1", "--reads", "20")
+    figures = rows["containers"]
+    ways = {"lent", "mapped", "streamed", "local, file", "local, memory", "a plain file", "shared_memory"}
+    for what in "sequential", "4 KiB at random":
+        assert ways <= {name.removeprefix(what + ", ") for name in figures if name.startswith(what)}, figures
+    assert {"local", "mapped", "streamed", "a plain file, mapped", "shared_memory"} <= {
+        name.removeprefix("search of 1 MiB, ") for name in figures}
+    assert figures["sequential, a bare Unix socket"] > 0 and figures["sequential, streamed / bare"] > 0
+    assert 0 <= figures["more memory after 0.1 GiB streamed"] < 96 and err == ""

@@ -9,6 +9,7 @@ import subprocess
 import textwrap
 
 import pytest
+import test_mp_examples as examples
 import test_reference as reference
 from conftest import PACKAGE, PYTHON
 from support import build, cluster, proc
@@ -36,6 +37,16 @@ def fine(m):
 """
 
 
+class Blind:
+    """Where programs run that do not see a folder of this host: as on another host."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def command(self, args):
+        return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(self.folder), *args]
+
+
 class Place(cluster.Cluster):
     """A broker, the nodes "one" and "two", and a folder that has joined as manager."""
 
@@ -46,6 +57,13 @@ class Place(cluster.Cluster):
                       for name, labels in (("one", ()), ("two", ("--labels", "gpu zone-eu")))}
         self.joined = self.manager_config()
         self.killed = 0
+
+    def hide(self, folder):
+        """There is only a node from now on that does not see this folder (where we may do that)."""
+        if os.geteuid() == 0:
+            for program in self.nodes.values():
+                program.stop()
+            self.nodes["three"] = self.node("three", "--python", PYTHON, "--places", "6", host=Blind(folder))
 
     def start(self, args, **options):
         env = {"PYTHONPATH": str(PACKAGE), "PROMP_CONFIG": str(self.joined), "PROMP_PYTHON": PYTHON, **options.pop("env", {})}
@@ -100,6 +118,14 @@ def test_reference(place):
         assert reference.EXPECTED[number](out), (number, out)
 
 
+def test_examples(place):
+    """Aim: the short examples run over a cluster as they are, on a node that does not see them where we may hide them."""
+    place.hide(examples.EXAMPLES)
+    running = {name: place.start([cluster.PROMP, "-r", examples.EXAMPLES / name]) for name in examples.EXPECTED}
+    for name, process in running.items():
+        assert sorted(place.finish(process).splitlines()) == sorted(examples.EXPECTED[name].splitlines()), name
+
+
 def test_where(place):
     """Aim: workers run on the nodes, in a private folder that is gone after them, with the node's variables, those that were given and none of
     the manager's, with the node's path; they reach their manager through the broker; node=, labels= and python= are obeyed."""
@@ -144,9 +170,10 @@ def test_refused(place):
     place.serving = place.broker("--gather", "50")  # else it waits for other nodes first
     out = place.python("""
         m = ProManager()
-        while not m.startWorker() or not m.startWorker(node="two"):
-            assert m.lastError().name == "NO_PLACE", m.lastError()  # the nodes are on their way
-            time.sleep(0.02)
+        for node in ("one", "two"):
+            while not m.startWorker(node=node):
+                assert m.lastError().name == "NO_PLACE", m.lastError()  # it is on its way
+                time.sleep(0.02)
         for options in ({"node": "three"}, {"node": "no node"}, {"labels": {"tape": True}}, {"labels": {"a b": ""}}, {"cpus": 4000},
                         {"cpus": 1e9}, {"memory": 1 << 60}, {"memory": 1 << 70}, {"gpus": 9}, {"python": "3.99"}, {"python": "2.7"}):
             begin = time.monotonic()
@@ -193,13 +220,14 @@ def test_waiting(place):
 
 
 def test_survey(place):
-    """Aim: the survey over a cluster finds what it finds on one host."""
+    """Aim: the survey over a cluster finds what it finds on one host; its workers need not see the files."""
     tree = place.world.folder / "tree"
     for i in range(40):
         path = tree / f"d{i % 7}" / f"f{i}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes((b"\x7fELF", b"text ", os.urandom(10))[i % 3] * (1 + i * 977 % 50000))
     (tree / "copy").write_bytes((tree / "d1" / "f1").read_bytes())
+    place.hide(tree)
     args = [PYTHON, SURVEY, "--json", "--quiet", "--workers", "4", tree]
     there = json.loads(place.finish(place.start(args)))
     here = json.loads(place.finish(place.start(args, env={"PROMP_BROKER": "local"})))
@@ -263,6 +291,37 @@ def test_levels(place):
     assert out == "level 1\nlevel 2\nlevel 3\nlevel 4\n16\n"
 
 
+@pytest.mark.root
+def test_another_host(place):
+    """Aim: nodes that see nothing of the script's folder: three levels of the script itself, each importing what is beside it,
+    printing a traceback with the lines, and executing another script that lies there."""
+    project = place.world.folder / "project"
+    project.mkdir()
+    (project / "main.py").write_text(LOOP + textwrap.dedent("""
+        import traceback, helper
+        level = proWorkerProcessLevel()
+        assert level == 0 or not os.path.exists(__file__)
+        print(level, helper.level(), flush=True)
+        try: helper.fail()
+        except ValueError: print([line for line in traceback.format_exc().splitlines() if "marked" in line], flush=True)
+        if level < 3:
+            m = ProManager()
+            m.setOptions(ProMPOpt_RedirectOutput)
+            w = m.startWorker(node="three")
+            assert w, m.lastError()
+            m.executePythonScript(w, __file__)
+            m.executePythonScript(w, os.path.join(os.path.dirname(__file__), "other.py"))
+            loop(m)
+            assert not m.hasErrors(), m.takeError(w)
+        """))
+    (project / "helper.py").write_text("from Pro.MP import proWorkerProcessLevel as level\ndef fail():\n    raise ValueError(1)  # marked\n")
+    (project / "other.py").write_text("import helper\nprint('other', helper.level(), flush=True)\n")
+    place.nodes["three"] = place.node("three", "--python", PYTHON, "--places", "3", host=Blind(project))
+    out = place.finish(place.start([PYTHON, project / "main.py"]))
+    marks = str(["    raise ValueError(1)  # marked"])
+    assert out.splitlines() == ["0 0", marks, "1 1", marks, "2 2", marks, "3 3", marks, "other 3", "other 2", "other 1"]
+
+
 def test_containers(place):
     """Aim: containers of 20 MiB, file and memory, come whole to both nodes, slices and searches agree, a file that changes is an
     error."""
@@ -315,23 +374,33 @@ def test_ends(place):
             m.processMessages()
         x, y = m.workerExit(a), m.workerExit(b)
         assert (x.number, x.signal, x.output) == (1502, 9, b"last words"), x
-        assert (y.number, y.code, y.node) == (1501, 7, ""), y
+        assert (y.number, y.code, y.node) == (1501, 7, "one"), y
         assert m.takeResult(ProWorker_Any) == "c"
         assert [m.takeError(w).number for w in (a, b)] == [1016, 1016]
         assert m.isWorkerAlive(c) and m.isWorkerAlive(d) and m.workersAlive() == 2
         m.evalPythonCode(d, "print('runs', flush=True); import time; time.sleep(60)")
         print("now", flush=True)
         loop(m)
-        print(m.isWorkerAlive(d), m.takeError(d).number, m.workerExit(d).number, m.isWorkerAlive(c), call(m, c, "def f(): return 1"))
+        print(m.isWorkerAlive(d), m.takeError(d).number, m.workerExit(d).number, m.workerExit(d).node, m.isWorkerAlive(c), call(m, c, "def f(): return 1"))
         """)
     assert process.stdout.readline() == "now\n", process.stderr.read() + place.logs()
     place.nodes["two"].kill()
     place.killed += 1  # whose worker's folder nobody could remove
-    assert place.finish(process) == "False 1016 1506 True 1\n"
+    assert place.finish(process) == "False 1016 1506 two True 1\n"
+
+
+def again(place, what):
+    """Kills the broker and starts it again, or kills the agent of node one."""
+    if what == "agent":
+        proc.kill(next(p.pid for p in proc.descendants() if p.parent == place.nodes["one"].pid and proc.role(p) == "agent"))
+    else:
+        place.serving.kill()
+        place.serving = place.broker()
 
 
 def test_broker_restart(place):
-    """Aim: the broker is killed and started again while work goes on, twice: every task runs once and every result comes once, in order."""
+    """Aim: the broker is killed and started again while work goes on, twice, and between an agent: every task runs once and every
+    result comes once, in order."""
     process = place.script("""
         m = ProManager()
         m.setOptions(ProMPOpt_AtomicOutput)
@@ -362,12 +431,75 @@ def test_broker_restart(place):
     lines = []
     for line in process.stdout:
         lines.append(line.strip())
-        if line in ("got 50\n", "got 200\n"):
-            place.serving.kill()
-            place.serving = place.broker()
+        if line in ("got 50\n", "got 120\n", "got 200\n"):
+            again(place, "agent" if line == "got 120\n" else "broker")
     assert process.wait(build.scaled(60)) == 0, process.stderr.read() + place.logs()
     did = [int(line.split()[1]) for line in lines if line.startswith("did ")]
     assert sorted(did) == list(range(400)) and lines[-1] == "end"
+
+
+def test_restart_of_levels(place):
+    """Aim: while a worker's worker on another node reads a container that its manager passes on, and messages go from it to the root
+    manager, the broker and an agent are killed: bytes are right, messages come once each and in order."""
+    process = place.script("""
+        INNER = '''
+        import hashlib, time
+        from Pro.MP import *
+        def f():
+            me = proWorkerObject()
+            c = me.getSharedContainer("passed on")
+            for i in range(300):
+                at = i * 524287 % (len(c) - 70000)
+                m = ProMPMessage(i)
+                m.data = hashlib.sha256(c.read(at, 70000)).digest()
+                assert me.sendMessage(m)
+                time.sleep(0.005)
+            return len(c)
+        '''
+        OUTER = '''
+        from Pro.MP import *
+        def f(inner):
+            me = proWorkerObject()
+            m = ProManager()
+            m.shareContainer("passed on", me.getSharedContainer("data"))
+            w = m.startWorker(node="two")
+            m.evalPythonFunction(w, inner, "f", [], True)
+            while m.isBusy() or m.hasMessage(w):
+                m.wait(1000)
+                m.processMessages()
+                while m.hasMessage(w):
+                    assert me.sendMessage(m.getMessage(w))
+            if m.hasErrors(): raise m.takeError(w)
+            return m.takeResult(w)
+        '''
+        import hashlib, textwrap
+        INNER, OUTER = textwrap.dedent(INNER), textwrap.dedent(OUTER)
+        data = os.urandom(40 << 20)
+        m = ProManager()
+        c = NTContainer()
+        c.setData(data)
+        m.shareContainer("data", c)
+        w = m.startWorker(node="one")
+        m.evalPythonFunction(w, OUTER, "f", [INNER], True)
+        count = 0
+        while m.isBusy() or m.hasMessage(w):
+            m.wait(1000)
+            m.processMessages()
+            while m.hasMessage(w):
+                msg = m.getMessage(w)
+                at = count * 524287 % (len(data) - 70000)
+                assert msg.id == count and msg.data == hashlib.sha256(data[at:at + 70000]).digest(), (msg.id, count)
+                count += 1
+                print("got", count, flush=True)
+        assert not m.hasErrors(), m.takeError(w)
+        print("end", m.takeResult(w), flush=True)
+        """)
+    line = ""
+    for line in process.stdout:
+        if line in ("got 50\n", "got 100\n", "got 200\n"):
+            again(place, "agent" if line == "got 100\n" else "broker")
+    assert process.wait(build.scaled(60)) == 0, process.stderr.read() + place.logs()
+    assert line == f"end {40 << 20}\n"
 
 
 def test_no_broker(place):

@@ -86,6 +86,9 @@ def test_import(project):
                 import sys, os
                 import one, pack.deep.leaf, space.inner, pack
                 assert one.value == pack.deep.leaf.value == 5 and pack.deep.leaf.same is one
+                # Of a package all comes from the manager: its host's path may be a path here, too.
+                loaders = {type(m.__loader__).__module__ for m in (one, pack, pack.deep, pack.deep.leaf, space.inner)}
+                assert loaders == {"Pro._import"}, loaders
                 assert space.inner.value == 6 and pack.__name__ == "pack" and pack.deep.__package__ == "pack.deep"
                 try: import nowhere
                 except ModuleNotFoundError as e: missing = str(e), e.name

@@ -140,7 +140,12 @@ struct cluster {
         gentle; /* those that there are cost nobody a worker: links break, the broker restarts, within small parts of the lease */
     unsigned accidents, refusals; /* per mille */
     uint64_t echoes;
+    bool later[CLUSTER_ENDS], broker_later; /* who speaks a later version of the protocol */
 };
+
+/* cluster_version.c: what a peer of a later version says; tag: of its new field, each kind of peer has another, 0: it is of ours.
+ * Takes frame over. */
+sim_frame_t *cluster_version_of(sim_t *sim, sim_frame_t *frame, uint8_t tag);
 
 /* cluster_net.c */
 void cluster_broker_begin(cluster_t *cluster);

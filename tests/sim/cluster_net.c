@@ -78,7 +78,10 @@ void cluster_send(conn_t *conn, const promp_out_t *out, cluster_node_t *from, ui
     cluster_t *cluster = conn->end->cluster;
 
     if (conn->broker && conn->broker_sees == PROMP_NEVER)
-        put(cluster, &conn->to_broker, sim_frame_of(cluster->sim, out), from, tag);
+        put(cluster, &conn->to_broker,
+            cluster_version_of(cluster->sim, sim_frame_of(cluster->sim, out),
+                               cluster->later[conn->end->key] ? conn->end->node ? 201 : 202 : 0),
+            from, tag);
     else if (tag)
         cluster_node_flushed(from, tag, out->frame.size);
 }
@@ -251,7 +254,10 @@ static void do_effect(cluster_t *cluster, const promp_broker_effect_t *effect)
 
     check_whose(cluster, conn, &out->frame);
     if (conn->end && conn->broker_sees == PROMP_NEVER)
-        put(cluster, &conn->to_end, sim_frame_of(cluster->sim, out), NULL, effect->tag);
+        put(cluster, &conn->to_end,
+            cluster_version_of(cluster->sim, sim_frame_of(cluster->sim, out),
+                               cluster->broker_later ? 203 : 0),
+            NULL, effect->tag);
     else if (effect->tag)
         promp_broker_core_flushed(cluster->broker, effect->tag, out->frame.size);
 }

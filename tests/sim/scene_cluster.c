@@ -85,6 +85,7 @@ static void begin(cluster_t *cluster, sim_t *sim)
         cluster->lease = PROMP_TIMEOUT_DEFAULT;
         cluster->accidents = (unsigned)sim_between(sim, 1, 3);
     }
+    cluster->broker_later = sim_chance(sim, 250);
     cluster->refusals = sim_chance(sim, 500) ? 0 : (unsigned)sim_below(sim, 300);
     for (unsigned i = 0; i < CLUSTER_ENDS; i++) {
         bool is_node = i >= CLUSTER_MANAGERS;
@@ -95,6 +96,7 @@ static void begin(cluster_t *cluster, sim_t *sim)
                                       .workers = PROMP_BROKER_UNLIMITED,
                                       .bytes = PROMP_BROKER_UNLIMITED};
         *end = (end_t){.cluster = cluster, .key = (uint8_t)i, .node = is_node};
+        cluster->later[i] = sim_chance(sim, 250);
         end->body = sim_alloc(is_node ? sizeof(cluster_node_t) : sizeof(cluster_user_t));
         if (!is_node) {
             cluster_user_begin(end->body, cluster, 0);

@@ -90,6 +90,7 @@ class Peer(wire.Client):
             _context.append(_zmq.zmq_ctx_new())
         self.key = key or Key()
         self.seen, self.state, self.got = [], "connecting", 0
+        self.buffer = ctypes.create_string_buffer(300 * 1024)
         self.socket = _zmq.zmq_socket(_context[0], _DEALER)
         self.monitor = _zmq.zmq_socket(_context[0], _PAIR)
         for option, value in ((_LINGER, 0), (_RECONNECT_IVL, -1), (_IPV6, 1)):
@@ -109,9 +110,8 @@ class Peer(wire.Client):
         assert _zmq.zmq_setsockopt(socket, option, value, len(value)) == 0
 
     def _receive(self, socket):
-        data = ctypes.create_string_buffer(300 * 1024)
-        size = _zmq.zmq_recv(socket, data, len(data), _DONTWAIT)
-        return None if size < 0 else data.raw[:size]
+        size = _zmq.zmq_recv(socket, self.buffer, len(self.buffer), _DONTWAIT)
+        return None if size < 0 else ctypes.string_at(self.buffer, size)
 
     def _wait(self, seconds):
         items = (_Item * 2)(_Item(self.socket, 0, 1, 0), _Item(self.monitor, 0, 1, 0))
