@@ -220,7 +220,8 @@ void promp_agent_broker_children_down(promp_agent_core_t *core, int64_t now)
     for (uint32_t i = 0; i < core->slots.size; i++) {
         promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
 
-        if (PROMP_MUTANT(32) || !is_row(s) || s->start.size || !s->manager || s->manager->state != PROMP_AGENT_LINK_UP)
+        if (PROMP_MUTANT(32) || !is_row(s) || s->start.size || !s->manager ||
+            s->manager->state != PROMP_AGENT_LINK_UP)
             continue;
         promp_agent_effects_message(&core->effects, PROMP_AGENT_SEND, s->manager->number, &m, &s->id, 0,
                                     true);

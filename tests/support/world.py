@@ -27,6 +27,7 @@ class World:
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("PROMP_", "XDG_RUNTIME"))},
             "PROMP_RUNTIME_DIR": str(self.runtime),
+            "PROMP_CONFIG": str(self.folder / "config"),  # there is none: not that of whoever runs the tests
             "PROMP_NODE": build.NODE,
             "PROMP_NODE_IDLE_MS": str(int(idle_ms)),
             "ASAN_OPTIONS": f"log_path={self.logs}/asan:detect_leaks=1:abort_on_error=0:allocator_may_return_null=1",
