@@ -158,6 +158,7 @@ def test_auth(c):
     assert c.secrets[0] not in (config / "broker.cert_secret").read_text()
 
 
+@pytest.mark.plain
 def test_script(c, tmp_path):
     """promp -r with a script in a cluster: neither it, nor its worker, is told a key."""
     c.broker()
