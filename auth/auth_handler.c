@@ -52,6 +52,17 @@ void promp_auth_handler_swap(promp_auth_handler_t *handler, promp_auth_store_t *
     promp_auth_store_destroy(&old);
 }
 
+/* Takes a newer store into use where `old` still is; else somebody has taken one, which may be newer still. */
+static void renew(promp_auth_handler_t *handler, const promp_auth_store_t *old, promp_auth_store_t *better)
+{
+    pthread_mutex_lock(&handler->lock);
+    promp_auth_store_t *rest = handler->store == old ? handler->store : better;
+    if (rest != better)
+        handler->store = better;
+    pthread_mutex_unlock(&handler->lock);
+    promp_auth_store_destroy(&rest);
+}
+
 static void decide(promp_auth_handler_t *handler, const promp_auth_request_t *request,
                    promp_auth_decision_t *decision)
 {
@@ -63,7 +74,7 @@ static void decide(promp_auth_handler_t *handler, const promp_auth_request_t *re
         better = newer(handler->arg, store);
     if (better) {
         promp_auth_zap_decide(better, request, (int64_t)time(NULL), decision);
-        promp_auth_handler_swap(handler, &better);
+        renew(handler, store, better);
     }
     promp_auth_store_destroy(&store);
 }

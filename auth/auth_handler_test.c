@@ -263,6 +263,37 @@ static void newer(void **state)
     promp_auth_key_destroy(&new_key);
 }
 
+static promp_auth_store_t *told_meanwhile;
+
+/* While the handler looks, the program has taken a store into use that is newer than what the look found. */
+static promp_auth_store_t *look_late(void *arg, const promp_auth_store_t *old)
+{
+    promp_auth_store_t *found = look(arg, old);
+    promp_auth_handler_swap(handler, &told_meanwhile);
+    return found;
+}
+
+/* Aim: what a look has found does not take the place of a store that came meanwhile: a key revoked there stays out. */
+static void newer_late(void **state)
+{
+    promp_auth_key_t *old_key, *new_key;
+    promp_auth_entry_t entries[2] = {rig_entry("old", PROMP_AUTH_NODE, &old_key),
+                                     rig_entry("new", PROMP_AUTH_MANAGER, &new_key)};
+    (void)state;
+    looks = 0;
+    start_handler(entries, 1);
+    promp_auth_handler_newer(handler, look_late);
+    start_server();
+    assert_code(promp_auth_store_of(entries, 2, &newest, NULL), PROMP_OK);
+    entries[0].revoked = 1;
+    assert_code(promp_auth_store_of(entries, 2, &told_meanwhile, NULL), PROMP_OK);
+    assert_served(new_key, "manager");
+    assert_int_equal(looks, 1);
+    assert_turned_away(old_key, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400, PROMP_ERR_ACCESS_REVOKED);
+    promp_auth_key_destroy(&old_key);
+    promp_auth_key_destroy(&new_key);
+}
+
 /* Aim: a context has one handler; a second one is told so. This libzmq is fit. */
 static void taken(void **state)
 {
@@ -347,7 +378,8 @@ static void malformed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {IN_CONTEXT(who_comes_in), IN_CONTEXT(plain), IN_CONTEXT(swapped),
-                                       IN_CONTEXT(newer),        IN_CONTEXT(taken), IN_CONTEXT(malformed)};
+    const struct CMUnitTest tests[] = {IN_CONTEXT(who_comes_in), IN_CONTEXT(plain),      IN_CONTEXT(swapped),
+                                       IN_CONTEXT(newer),        IN_CONTEXT(newer_late), IN_CONTEXT(taken),
+                                       IN_CONTEXT(malformed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

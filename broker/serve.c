@@ -137,6 +137,7 @@ static promp_err_t make_tables(promp_serve_t *s, promp_error_t *error)
 {
     promp_id_t random;
 
+    promp_list_init(&s->silent);
     promp_list_init(&s->asking);
     promp_list_init(&s->leaving);
     if (promp_id_make(&random))

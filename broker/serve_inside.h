@@ -16,8 +16,8 @@
 #include "zport.h"
 
 typedef enum {
-    PROMP_SERVE_GUEST,  /* the core knows it */
-    PROMP_SERVE_JOINER, /* it came with a token's key: the core never hears of it */
+    PROMP_SERVE_GUEST, /* the core knows it */
+    PROMP_SERVE_JOINER, /* it came with a token's key: the core never hears of it. In s->silent until it asks */
     PROMP_SERVE_LEAVING /* nobody listens to it; its last words get a moment to leave. In s->leaving */
 } promp_serve_kind_t;
 
@@ -35,7 +35,7 @@ typedef struct {
     char address[PROMP_LIMIT_PEER_ADDRESS + 1];
     promp_serve_kind_t kind;
     bool up;     /* GUEST: it was welcomed */
-    int64_t due; /* JOINER: until then it must be answered; LEAVING: then it is kicked */
+    int64_t due; /* JOINER: until then it must have asked, and be answered; LEAVING: then it is kicked */
     promp_node_t member;
     promp_serve_wish_t *wish; /* JOINER that has asked */
 } promp_serve_peer_t;
@@ -62,6 +62,7 @@ typedef struct {
     int64_t key_retry;            /* ms: when a change of keys that failed is tried again */
     promp_auth_store_t *store;
     int64_t expiry;         /* seconds since 1970: when the next key of the store expires */
+    int64_t looked;         /* likewise: at the last look at it; a clock may be set back */
     promp_err_t store_said; /* what is wrong with the store, as it was logged */
 
     void *context;
@@ -71,10 +72,10 @@ typedef struct {
     promp_broker_core_t *core;
     uint64_t seed;
 
-    promp_map_t *peers; /* number -> promp_serve_peer_t */
-    promp_list_t asking, leaving;
-    int64_t joins_at; /* ms: when the store's lock is tried again */
-    int64_t look_at;  /* ms: the next look at files and watchdog */
+    promp_map_t *peers;                   /* number -> promp_serve_peer_t */
+    promp_list_t silent, asking, leaving; /* each in the order of due */
+    int64_t joins_at;                     /* ms: when the store's lock is tried again */
+    int64_t look_at;                      /* ms: the next look at files and watchdog */
     int64_t look_each;
 
     bool draining, ended;
@@ -138,9 +139,11 @@ void promp_serve_peers_next_key(promp_serve_t *s, promp_serve_peer_t *peer);
 /* serve_join.c */
 void promp_serve_join_frame(promp_serve_t *s, promp_serve_peer_t *peer, const promp_frame_t *frame,
                             int64_t now);
-/* Lets in who asked, when the store's lock is free; returns when it wants to be called next. */
+/* Lets in who asked, when the store's lock is free, and drops who did not; returns when it wants to be called next. */
 int64_t promp_serve_join_tick(promp_serve_t *s, int64_t now);
-/* Forgets what it asked for. */
+/* A peer is there that came with a token's key. */
+void promp_serve_join_new(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now);
+/* Forgets what it asked for; nothing where it is no joiner. */
 void promp_serve_join_forget(promp_serve_t *s, promp_serve_peer_t *peer);
 
 /* serve_do.c */

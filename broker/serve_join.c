@@ -7,11 +7,18 @@
 
 #define LOCK_PACE 50 /* ms between looks at a store that somebody else changes */
 
+void promp_serve_join_new(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now)
+{
+    peer->kind = PROMP_SERVE_JOINER;
+    peer->due = now + PROMP_TIME_HANDSHAKE;
+    promp_list_append(&s->silent, &peer->member);
+}
+
 void promp_serve_join_forget(promp_serve_t *s, promp_serve_peer_t *peer)
 {
-    if (!peer->wish)
+    if (peer->kind != PROMP_SERVE_JOINER)
         return;
-    promp_list_remove(&s->asking, &peer->member);
+    promp_list_remove(peer->wish ? &s->asking : &s->silent, &peer->member);
     free(peer->wish);
     peer->wish = NULL;
 }
@@ -74,6 +81,7 @@ static promp_err_t read_wish(promp_serve_t *s, promp_serve_peer_t *peer, const p
     memcpy(peer->wish->key, m.join.key.data, PROMP_AUTH_KEY_SIZE);
     memcpy(peer->wish->name, m.join.name.data, m.join.name.size);
     peer->wish->name_size = m.join.name.size;
+    promp_list_remove(&s->silent, &peer->member);
     promp_list_append(&s->asking, &peer->member);
     return PROMP_OK;
 }
@@ -93,6 +101,14 @@ void promp_serve_join_frame(promp_serve_t *s, promp_serve_peer_t *peer, const pr
     }
 }
 
+/* Behind the words of its number, which the log writes by itself. */
+static const char *detail(const promp_error_t *error)
+{
+    const char *colon = strstr(error->text, ": ");
+
+    return colon ? colon + 2 : "";
+}
+
 /* BUSY: later. Who is let in gets its answer when the store is loaded anew. */
 static promp_err_t admit(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now)
 {
@@ -103,11 +119,28 @@ static promp_err_t admit(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now
                          (int64_t)time(NULL), 0, &wish->entry, &error);
 
     if (code && (code != PROMP_ERR_STORE_BUSY || now >= peer->due))
-        refuse(s, peer, PROMP_ERR_TOKEN_REFUSED, code, error.text, now);
+        refuse(s, peer, PROMP_ERR_TOKEN_REFUSED, code, detail(&error), now);
     return code;
 }
 
-int64_t promp_serve_join_tick(promp_serve_t *s, int64_t now)
+/* Who came and does not ask. */
+static int64_t drop_silent(promp_serve_t *s, int64_t now)
+{
+    promp_node_t *n;
+
+    while ((n = promp_list_first(&s->silent))) {
+        promp_serve_peer_t *peer = PROMP_CONTAINER(n, promp_serve_peer_t, member);
+
+        if (peer->due > now)
+            return peer->due;
+        promp_serve_say_peer(s, PROMP_LOG_WARNING, PROMP_ERR_SILENT, peer, "with a token");
+        promp_serve_peers_drop(s, peer, PROMP_ERR_SILENT, now);
+    }
+    return PROMP_NEVER;
+}
+
+/* Returns when it wants to be called next. */
+static int64_t admit_some(promp_serve_t *s, int64_t now)
 {
     promp_list_t admitted;
     promp_node_t *n;
@@ -138,4 +171,11 @@ int64_t promp_serve_join_tick(promp_serve_t *s, int64_t now)
         welcome(s, PROMP_CONTAINER(n, promp_serve_peer_t, member), now);
     }
     return s->asking.count ? s->joins_at : PROMP_NEVER;
+}
+
+int64_t promp_serve_join_tick(promp_serve_t *s, int64_t now)
+{
+    int64_t due = drop_silent(s, now);
+
+    return promp_min64(due, admit_some(s, now));
 }

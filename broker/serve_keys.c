@@ -112,11 +112,12 @@ void promp_serve_keys_look(promp_serve_t *s, int64_t now)
 
     if (promp_auth_store_changed(s->folder, s->store))
         promp_serve_keys_reload(s, now);
-    if (seconds >= s->expiry) {
+    if (seconds >= s->expiry || seconds < s->looked) {
         s->expiry = next_expiry(s->store, seconds);
         promp_broker_core_keys_changed(s->core, now);
         promp_serve_do(s, now);
     }
+    s->looked = seconds;
 }
 
 promp_auth_store_t *promp_serve_keys_newer(void *arg, const promp_auth_store_t *old)

@@ -138,8 +138,7 @@ static void on_new(promp_serve_t *s, promp_zpeer_t number, int64_t now)
         return;
     }
     if (role && strcmp(role, promp_auth_role_text(PROMP_AUTH_JOIN)) == 0) {
-        peer->kind = PROMP_SERVE_JOINER;
-        peer->due = now + PROMP_TIME_HANDSHAKE;
+        promp_serve_join_new(s, peer, now);
         return;
     }
     if (!promp_auth_store_find(s->store, peer->key)) /* the handler has a newer store */

@@ -25,12 +25,22 @@ promp_err_t promp_serve_signals_passphrase(promp_serve_t *s, promp_error_t *erro
     promp_err_t code = promp_auth_read(source, PROMP_LIMIT_PASSPHRASE, &words, error);
     if (code)
         return code;
+    if (!words.size || words.size > PROMP_LIMIT_PASSPHRASE) {
+        promp_auth_read_free(&words);
+        return promp_error_set(error, PROMP_ERR_KEY_PASSPHRASE, 0, "it has to have 1 to %d bytes",
+                               PROMP_LIMIT_PASSPHRASE);
+    }
     promp_auth_read_free(&s->passphrase);
     s->passphrase = words;
-    return words.size && words.size <= PROMP_LIMIT_PASSPHRASE
-               ? PROMP_OK
-               : promp_error_set(error, PROMP_ERR_KEY_PASSPHRASE, 0, "it has to have 1 to %d bytes",
-                                 PROMP_LIMIT_PASSPHRASE);
+    return PROMP_OK;
+}
+
+/* Peers do not wait for whoever is to write into a pipe: what it told at the start counts. */
+static bool is_pipe(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
 /* What cannot change while the port is open waits for the next start. */
@@ -47,7 +57,9 @@ static promp_err_t reload_config(promp_serve_t *s, promp_error_t *error)
         promp_serve_say(s, PROMP_LOG_WARNING, PROMP_OK,
                         PROMP_CONFIG_FILE ": listen, peers, threads and gather count from the next start on");
     strcpy(s->config.passphrase, config.passphrase);
-    return s->options->passphrase_fd < 0 ? promp_serve_signals_passphrase(s, error) : PROMP_OK;
+    if (s->options->passphrase_fd >= 0 || is_pipe(config.passphrase))
+        return PROMP_OK;
+    return promp_serve_signals_passphrase(s, error);
 }
 
 static void reload(promp_serve_t *s, int64_t now)

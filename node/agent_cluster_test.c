@@ -179,6 +179,40 @@ static void drains(void **state)
     assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_REST, PROMP_AGENT_NONE), 1);
 }
 
+static void drains_without_its_manager(void **state)
+{
+    /* Aim: an exit record that nobody acknowledges keeps a draining node for 5 s, not for a lease; with the broker away or back
+     * late, too. */
+    world_t *w = *state;
+
+    for (int away = 0; away < 3; away++) {
+        cluster_core(w);
+        uint32_t b = join(w), worker;
+        promp_message_t m = start_of(0);
+
+        m.start.lease_ms = 600000;
+        say(w, b, &m, 1, 0);
+        worker = spawned(w, 1, 101);
+        promp_agent_core_drain(w->core, w->now);
+        drain(w);
+        if (away == 1) {
+            promp_agent_core_closed(w->core, b, PROMP_ERR_CLOSED, w->now);
+            drain(w);
+        }
+        live(w, 7000, &worker, 1);
+        assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_REST, PROMP_AGENT_NONE), 0);
+        end_of(w, worker, 1);
+        if (away == 2) {
+            live(w, 4000, &b, 1);
+            b = again(w, b);
+        }
+        live(w, 4500, &b, 1);
+        assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_REST, PROMP_AGENT_NONE), 0);
+        live(w, 1000, &b, 1);
+        assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_REST, PROMP_AGENT_NONE), 1);
+    }
+}
+
 static void stops(void **state)
 {
     /* Aim: a node that ends kills its workers, tells the broker of each, then BYE. */
@@ -251,9 +285,12 @@ static void slow_worker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CLUSTER(whole_life),  CLUSTER(starts_again),      CLUSTER(start_rules), CLUSTER(comes_back),
-        CLUSTER(killed),      CLUSTER(exit_records_wait), CLUSTER(drains),      CLUSTER(stops),
-        CLUSTER(a_new_agent), CLUSTER(slow_worker),
+        CLUSTER(whole_life),  CLUSTER(starts_again),
+        CLUSTER(start_rules), CLUSTER(comes_back),
+        CLUSTER(killed),      CLUSTER(exit_records_wait),
+        CLUSTER(drains),      CLUSTER(drains_without_its_manager),
+        CLUSTER(stops),       CLUSTER(a_new_agent),
+        CLUSTER(slow_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ promp_agent_core_t *promp_agent_core_new(const promp_agent_config_t *config, int
     core->next = core->pulse_at = now;
     core->keeper_heard = now;
     core->idle_since = now;
-    core->stop_until = PROMP_NEVER;
+    core->stop_until = core->quiet_since = PROMP_NEVER;
     core->broker.dial_at = core->broker.away_at = PROMP_NEVER;
     core->broker.random = config->seed;
     core->sessions = promp_map_new(config->seed);

@@ -124,7 +124,8 @@ void promp_agent_core_keeper_frame(promp_agent_core_t *core, const promp_frame_t
                                    int64_t now);
 void promp_agent_core_keeper_lost(promp_agent_core_t *core, int64_t now);
 
-/* A cluster's node shall end when its last worker has: it offers no places from now on, and REST comes then. */
+/* A cluster's node shall end when its last worker has: it offers no places from now on, and REST comes when the last exit
+ * record has been acknowledged, or nobody has done so for a while. */
 void promp_agent_core_drain(promp_agent_core_t *core, int64_t now);
 
 /* The node shall end in good order: workers are ended, managers told; REST when that is done. */

@@ -307,6 +307,8 @@ void promp_agent_life_ended(promp_agent_core_t *core, promp_agent_session_t *s, 
         promp_agent_effects_add(&core->effects, PROMP_AGENT_DROP)->handle = s->handle;
     s->handle = -1;
     s->keep_until = PROMP_MUTANT(11) ? now : now + s->lease;
+    if (core->draining)
+        promp_agent_core_due(core, now);
     promp_agent_broker_ended(core, s);
     promp_agent_life_tell(core, s, now);
 }

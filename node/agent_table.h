@@ -140,6 +140,7 @@ struct promp_agent_core {
     int64_t keeper_heard, pulse_at;
     int64_t idle_since; /* PROMP_NEVER: not idle */
     int64_t stop_until;
+    int64_t quiet_since; /* draining: no worker is left; PROMP_NEVER: not so */
 };
 
 /* agent_table.c */

@@ -4,6 +4,7 @@
 #define LEASE_NONE      30000 /* ms; stands for the lease of a link or node that has none */
 #define PULSE_MAX       500
 #define KEEPER_PATIENCE 5000 /* ms that the keeper may be silent at least, however small a lease is */
+#define RECORDS         5000 /* ms that a draining node without workers keeps exit records that nobody acknowledges */
 
 /* Smallest lease on a link, ms: of its worker, of the sessions managed there, and what its peer says. */
 static int64_t link_lease(const promp_agent_link_t *link)
@@ -159,6 +160,39 @@ static void rest(promp_agent_core_t *core, int64_t now)
     core->resting = true;
 }
 
+static bool has_workers(const promp_agent_core_t *core)
+{
+    for (uint32_t i = 0; i < core->slots.size; i++) {
+        const promp_agent_session_t *s = promp_numbers_get(&core->slots, i);
+
+        if (s && s->state != PROMP_AGENT_ELSEWHERE && s->state != PROMP_AGENT_ENDED)
+            return true;
+    }
+    return false;
+}
+
+/* Managers that are there take their exit records at once, and those that come back soon; for others the operator is not to
+ * wait. */
+static void tick_drain(promp_agent_core_t *core, int64_t now)
+{
+    if (has_workers(core))
+        core->quiet_since = PROMP_NEVER;
+    else if (core->quiet_since == PROMP_NEVER)
+        core->quiet_since = now;
+    if (!promp_map_count(core->sessions)) {
+        rest(core, now);
+        return;
+    }
+    if (core->quiet_since == PROMP_NEVER)
+        return;
+    int64_t until = promp_max64(core->quiet_since, core->broker.up_since) + RECORDS;
+
+    if (now >= until)
+        rest(core, now);
+    else
+        promp_agent_core_due(core, until);
+}
+
 static void tick_end(promp_agent_core_t *core, int64_t now)
 {
     bool idle = !core->managers && !promp_map_count(core->sessions);
@@ -173,8 +207,8 @@ static void tick_end(promp_agent_core_t *core, int64_t now)
         return;
     }
     if (core->config.cluster) {
-        if (core->draining && !promp_map_count(core->sessions))
-            rest(core, now);
+        if (core->draining)
+            tick_drain(core, now);
         return;
     }
     if (!idle)
@@ -215,6 +249,8 @@ static void slept(promp_agent_core_t *core, int64_t late, int64_t now)
     }
     core->keeper_heard = later(core->keeper_heard, late, now);
     core->broker.heard = later(core->broker.heard, late, now);
+    if (core->quiet_since != PROMP_NEVER)
+        core->quiet_since = later(core->quiet_since, late, now);
 }
 
 /* The last one has just gone: that is not left to the next tick. */

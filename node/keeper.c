@@ -169,6 +169,7 @@ static void loop(promp_keeper_t *k)
         do
             next = promp_keeper_core_tick(k->core, now);
         while (promp_keeper_effects_do(k, now));
+        promp_keeper_scratch_go(k);
         if (now >= k->drained && !k->stopping) {
             promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_OK, "workers are left, and are ended");
             stop(k, now);
@@ -192,7 +193,7 @@ static bool nobody_known(void *arg, pid_t pid)
 {
     promp_keeper_t *k = arg;
 
-    return pid == k->agent || promp_keeper_starts_cleaner(k, pid, false);
+    return pid == k->agent || promp_keeper_scratch_cleaner(k, pid, false);
 }
 
 static bool all_stray(void *arg, pid_t session, uint64_t serial)
@@ -217,7 +218,7 @@ static void last_children(promp_keeper_t *k)
         if (pid > 0) {
             if (pid == k->agent)
                 k->agent = 0;
-            promp_keeper_starts_cleaner(k, pid, true);
+            promp_keeper_scratch_cleaner(k, pid, true);
             continue;
         }
         if (k->agent && promp_clock_ms() - begin >= AGENT_TIME)
@@ -235,10 +236,10 @@ static void finish(promp_keeper_t *k)
         close(k->config.listening);
     promp_link_destroy(&k->link);
     last_children(k);
-    promp_cgroup_close(k->cgroup);
     for (size_t i = 0; i < k->workers; i++)
-        if (k->worker[i].pid)
-            promp_spawn_close(&k->worker[i]);
+        promp_keeper_starts_clean(k, &k->worker[i]);
+    promp_keeper_scratch_end(k);
+    promp_cgroup_close(k->cgroup);
     free(k->worker);
     free(k->polls);
     promp_keeper_core_destroy(&k->core);

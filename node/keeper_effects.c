@@ -127,7 +127,7 @@ static bool known(void *arg, pid_t pid)
     promp_keeper_t *k = arg;
 
     return pid == k->agent || promp_keeper_core_by_pid(k->core, (uint32_t)pid) != PROMP_KEEPER_NONE ||
-           promp_keeper_starts_cleaner(k, pid, false);
+           promp_keeper_scratch_cleaner(k, pid, false);
 }
 
 static bool stray(void *arg, pid_t session, uint64_t serial)

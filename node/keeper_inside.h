@@ -10,7 +10,7 @@
 #include "spawn.h"
 
 #define PROMP_KEEPER_POLLS    2  /* descriptors that are always polled */
-#define PROMP_KEEPER_CLEANERS 64 /* at the same time; then we remove folders ourselves */
+#define PROMP_KEEPER_CLEANERS 16 /* at the same time; what comes then waits for one of them */
 
 typedef struct {
     promp_keeper_config_t config;
@@ -28,6 +28,8 @@ typedef struct {
     size_t starting;                      /* those that do not run their program yet */
     struct pollfd *polls;                 /* room for all that is polled */
     pid_t cleaner[PROMP_KEEPER_CLEANERS]; /* processes that remove private folders; 0: none */
+    uint64_t *scratch;                    /* serials of workers whose private folders wait for one */
+    size_t scratches;
     uint64_t serial;
     uint64_t oom_kills;
     int64_t oom_seen;
@@ -57,7 +59,15 @@ void promp_keeper_starts_failed(promp_keeper_t *k, uint32_t number,
 void promp_keeper_starts_begin(promp_keeper_t *k, const promp_keeper_effect_t *e, int64_t now);
 /* Closes and forgets what is held of a worker whose tree has gone. */
 void promp_keeper_starts_clean(promp_keeper_t *k, promp_spawn_t *worker);
-bool promp_keeper_starts_cleaner(promp_keeper_t *k, pid_t pid, bool ended); /* whether it is one */
+
+/* The private folder of this worker is to be removed. */
+void promp_keeper_scratch_add(promp_keeper_t *k, uint64_t serial);
+/* Makes a process for those that wait, where there may be one more. */
+void promp_keeper_scratch_go(promp_keeper_t *k);
+/* Whether this process is one of those; ended: it has been waited for. */
+bool promp_keeper_scratch_cleaner(promp_keeper_t *k, pid_t pid, bool ended);
+/* The keeper ends: one more process for all that wait, which outlives it. */
+void promp_keeper_scratch_end(promp_keeper_t *k);
 
 void promp_keeper_effects_signal_agent(const promp_keeper_t *k, int signal);
 

@@ -76,7 +76,7 @@ void promp_keeper_reap(promp_keeper_t *k, int64_t now)
         else if (info.si_pid == k->agent)
             agent_ended(k, now);
         else if (waitpid(info.si_pid, NULL, 0) > 0) /* somebody's orphan */
-            promp_keeper_starts_cleaner(k, info.si_pid, true);
+            promp_keeper_scratch_cleaner(k, info.si_pid, true);
         promp_keeper_effects_do(k, now);
     }
 }

@@ -84,6 +84,9 @@ int rig_teardown(void **state)
         waitpid(rig->k.worker[i].pid, NULL, 0);
         promp_keeper_starts_clean(&rig->k, &rig->k.worker[i]);
     }
+    memset(rig->k.cleaner, 0,
+           sizeof rig->k.cleaner); /* a test may have said that there are as many as may be */
+    promp_keeper_scratch_end(&rig->k);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ; /* processes that remove folders */
     free(rig->k.worker);

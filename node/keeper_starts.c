@@ -122,22 +122,6 @@ void promp_keeper_starts_failed(promp_keeper_t *k, uint32_t number, int64_t now)
 
 /* --- the end --- */
 
-static void remove_scratch(promp_keeper_t *k, const promp_spawn_t *worker)
-{
-    char mark[PROMP_TREE_SIZE], path[PROMP_SCRATCH_PATH];
-    pid_t pid = -1;
-    size_t i = 0;
-
-    promp_tree_mark(&k->node, worker->serial, mark);
-    promp_scratch_path(mark, path);
-    while (i < PROMP_KEEPER_CLEANERS && k->cleaner[i])
-        i++;
-    if (i < PROMP_KEEPER_CLEANERS && (pid = promp_scratch_remove(path)) > 0)
-        k->cleaner[i] = pid;
-    if (pid < 0 && !promp_scratch_clear(path))
-        promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_ERR_SYSTEM, "%s could not be removed", path);
-}
-
 void promp_keeper_starts_clean(promp_keeper_t *k, promp_spawn_t *worker)
 {
     if (!worker->pid)
@@ -146,17 +130,6 @@ void promp_keeper_starts_clean(promp_keeper_t *k, promp_spawn_t *worker)
     promp_spawn_close(worker);
     promp_cgroup_remove(k->cgroup, worker->serial);
     if (worker->scratch)
-        remove_scratch(k, worker);
+        promp_keeper_scratch_add(k, worker->serial);
     worker->pid = 0;
-}
-
-bool promp_keeper_starts_cleaner(promp_keeper_t *k, pid_t pid, bool ended)
-{
-    for (size_t i = 0; i < PROMP_KEEPER_CLEANERS; i++)
-        if (k->cleaner[i] == pid) {
-            if (ended)
-                k->cleaner[i] = 0;
-            return true;
-        }
-    return false;
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -144,6 +145,13 @@ static void no_such_python(void **state)
     assert_non_null(strstr(text, "3.11"));
 }
 
+static bool goes(const char *path)
+{
+    for (int64_t until = promp_clock_ms() + 10000; access(path, F_OK) == 0 && promp_clock_ms() < until;)
+        poll(NULL, 0, 5);
+    return access(path, F_OK) < 0;
+}
+
 static void private_folder(void **state)
 {
     /* A worker of a cluster without a folder has one of its own that nobody else can enter. It is removed with whatever was put
@@ -163,10 +171,40 @@ static void private_folder(void **state)
     assert_memory_equal(text, base, strlen(base));
     assert_true(has_line(text, "700"));
     text[strcspn(text, "\n")] = '\0';
-    for (int64_t until = promp_clock_ms() + 10000; access(text, F_OK) == 0 && promp_clock_ms() < until;)
-        poll(NULL, 0, 5);
-    assert_int_equal(access(text, F_OK), -1);
+    assert_true(goes(text));
     assert_int_equal(unlink(precious), 0);
+}
+
+static void folders_wait(void **state)
+{
+    /* With as many processes as may be that remove folders, further ones wait, which holds up nobody, and all of them go when
+     * one of those has ended. */
+    rig_t *rig = *state;
+    char text[2][8192];
+    pid_t busy = fork();
+
+    if (!busy)
+        for (;;)
+            pause();
+    for (size_t i = 0; i < PROMP_KEEPER_CLEANERS; i++)
+        rig->k.cleaner[i] = busy;
+    for (uint8_t i = 0; i < 2; i++) {
+        starts(rig, i + 1, true, "sh", "", "pwd", "", no_env);
+        wrote(rig, text[i]);
+        text[i][strcspn(text[i], "\n")] = '\0';
+    }
+    assert_int_equal(rig->k.scratches, 2);
+    assert_int_equal(access(text[0], F_OK), 0);
+    assert_int_equal(access(text[1], F_OK), 0);
+    kill(busy, SIGKILL);
+    while (rig->k.cleaner[0] == busy) {
+        promp_keeper_reap(&rig->k, 0);
+        poll(NULL, 0, 1);
+    }
+    promp_keeper_scratch_go(&rig->k);
+    assert_int_equal(rig->k.scratches, 0);
+    assert_true(goes(text[0]));
+    assert_true(goes(text[1]));
 }
 
 static void fails(void **state)
@@ -221,7 +259,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {TEST(of_this_host),   TEST(of_a_cluster), TEST(no_such_python),
-                                       TEST(private_folder), TEST(fails),        TEST(one_that_hangs)};
+                                       TEST(private_folder), TEST(folders_wait), TEST(fails),
+                                       TEST(one_that_hangs)};
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

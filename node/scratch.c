@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 char *promp_scratch_path(const char *mark, char path[PROMP_SCRATCH_PATH])
@@ -25,9 +27,19 @@ static bool is_dots(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+/* A folder, neither a link to one nor, inside of ours, one that somebody has mounted there: that is not ours to empty. */
+static int open_own(int at, const char *name, int flags)
+{
+    const int own = flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    struct open_how how = {.flags = (uint64_t)own, .resolve = RESOLVE_NO_XDEV};
+    int fd = at == AT_FDCWD ? -1 : (int)syscall(SYS_openat2, at, name, &how, sizeof how);
+
+    return at == AT_FDCWD || (fd < 0 && errno == ENOSYS) ? openat(at, name, own) : fd;
+}
+
 static DIR *open_folder(int at, const char *name)
 {
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_own(at, name, O_RDONLY);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 
     if (fd >= 0 && !dir)
@@ -38,10 +50,12 @@ static DIR *open_folder(int at, const char *name)
 /* Whoever made a folder may have locked it for himself. */
 static bool unlock_folder(int at, const char *name)
 {
-    struct stat s;
+    int fd = open_own(at, name, O_PATH);
 
-    return fstatat(at, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(s.st_mode) &&
-           fchmodat(at, name, 0700, 0) == 0;
+    if (fd < 0)
+        return false;
+    close(fd);
+    return fchmodat(at, name, 0700, 0) == 0;
 }
 
 /* Moves folder `name` of `from` up into top, under a name that is free there. */
@@ -111,16 +125,17 @@ bool promp_scratch_clear(const char *path)
     return rmdir(path) == 0;
 }
 
-pid_t promp_scratch_remove(const char *path)
+pid_t promp_scratch_fork(void)
 {
     pid_t pid = fork();
     sigset_t none;
 
     if (pid)
         return pid;
+    closefrom(3); /* locks, lifelines and links of ours must not live on here */
     for (int i = 1; i < NSIG; i++)
         signal(i, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    _exit(promp_scratch_clear(path) ? 0 : 1);
+    return 0;
 }

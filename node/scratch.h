@@ -14,10 +14,12 @@
  * refuses what is there already. */
 char *promp_scratch_path(const char *mark, char path[PROMP_SCRATCH_PATH]);
 
-/* Removes it with all that is in it, in a process of its own, which is returned (-1 with errno: none could be made). */
-pid_t promp_scratch_remove(const char *path);
+/* Makes a process that removes folders: 0 in it, where it holds nothing of ours open, calls promp_scratch_clear() and ends by
+ * _exit(); else its number, -1 with errno: none could be made. */
+pid_t promp_scratch_fork(void);
 
-/* Does it here and now. No link is followed, and no depth is too much. False: something is left. */
+/* Removes the folder with all that is in it, here and now. No link is followed, no mount is entered, and no depth is too much.
+ * False: something is left. */
 bool promp_scratch_clear(const char *path);
 
 #endif

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -382,7 +383,8 @@ def test_join_asked_again(site, broker):
     assert third.expect("JOINED")["name"] == "m-2"
     fourth.join("m")  # its connection was let in before the token was used up
     assert fourth.end()["error"] == ERR["TOKEN_REFUSED"]
-    until_said(broker, f" {ERR['TOKEN_USED']} ")
+    line = until_said(broker, f" {ERR['TOKEN_USED']} .*").group()
+    assert line.count("used up") == 1, line
 
 
 @pytest.mark.parametrize("what", ["hello", "junk", "twice", "field", "key", "session"])
@@ -410,6 +412,22 @@ def test_join_keys_may_do_nothing_else(site, broker, what):
     assert q.expect("JOINED")["name"] == "q"
     names = [line.split()[0] for line in site.auth("list").splitlines()]
     assert "b" not in names
+
+
+def test_join_says_nothing(site, broker):
+    """Aim: who comes with a token, opens a connection's window and does not ask is turned out in time; who asks beside it is let
+    in."""
+    token = site.token("manager", "--uses", "3")
+    mute = [site.joiner(token) for _ in range(5)]
+    for p in mute:
+        p.send(wire.frame("LINK_ACK", b"\0" * 8))
+    p = site.joiner(token)
+    p.join("p")
+    assert p.expect("JOINED")["name"] == "p"
+    for p in mute:
+        assert p.until("gone", timeout=10)
+    until_said(broker, rf" {ERR['SILENT']} .*: with a token")
+    serves(site, broker)
 
 
 def test_join_version(site, broker):
@@ -462,6 +480,48 @@ def test_expired(site, broker):
     p = site.up(key)
     assert p.end()["error"] == ERR["KEY_REFUSED"]
     assert site.peer(key).until("refused")
+
+
+CLOCK = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+time_t time(time_t *t)
+{
+    struct timespec now;
+    long ahead = 0;
+    FILE *f = fopen(getenv("CLOCK_AHEAD"), "re");
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (f && fscanf(f, "%ld", &ahead) == 1)
+        now.tv_sec += ahead;
+    if (f)
+        fclose(f);
+    if (t)
+        *t = now.tv_sec;
+    return now.tv_sec;
+}
+"""
+
+
+@pytest.mark.skipif(SANITIZER != "" or not shutil.which("cc"), reason="needs a compiler and a program without sanitizer")
+def test_clock_set_back(site, tmp_path):
+    """Aim: a clock that was wrong for a moment turns out whom it must, and after that, too, keys end in time."""
+    library, ahead = tmp_path / "clock.so", tmp_path / "ahead"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], input=CLOCK, text=True, check=True)
+    ahead.write_text("0")
+    site.environment.update(LD_PRELOAD=str(library), CLOCK_AHEAD=str(ahead))
+    broker = site.broker()
+    del site.environment["LD_PRELOAD"]
+    end = time.time() + 8
+    key = site.member("manager", "short", "--key-expires", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)))
+    p = site.up(key)
+    ahead.write_text("3600")
+    assert p.end()["error"] == ERR["KEY_REFUSED"]
+    ahead.write_text("0")
+    p = site.back(key)
+    assert time.time() < end, "too slow to see anything"
+    p.expect("REFUSED", timeout=end - time.time() + 5)
+    serves(site, broker)
 
 
 def test_broken_store(site):
@@ -554,6 +614,29 @@ def test_reload(site):
     broker.kill(signal.SIGHUP)
     until_said(broker, rf" {ERR['CONFIG_FILE']} .*line 1: log: .*what was read before counts")
     serves(site, broker)
+
+
+def test_reload_passphrase(site, tmp_path):
+    """Aim: an empty passphrase file does not take the place of what was read before, and a pipe that nobody writes into holds
+    nobody up."""
+    words, given = tmp_path / "words", tmp_path / "given"
+    for path in (words, given):
+        path.write_text("correct horse\n")
+        path.chmod(0o600)
+    site.auth("init", "--passphrase-from", words)
+    broker = site.broker("--passphrase-file", str(given))
+    site.honest = site.member("observer")
+    given.write_text("")
+    broker.kill(signal.SIGHUP)
+    until_said(broker, rf" {ERR['KEY_PASSPHRASE']} .*what was read before counts")
+    site.auth("rotate", "broker", "--overlap", "0", "--passphrase-from", words)
+    until_said(broker, "broker's key changes")
+    site.back(site.honest)
+    given.unlink()
+    os.mkfifo(given, 0o600)
+    broker.kill(signal.SIGHUP)
+    serves(site, broker)
+    assert broker.stop() == 0
 
 
 def test_figures(site, broker):
