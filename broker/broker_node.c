@@ -46,7 +46,10 @@ static promp_err_t first_offer(promp_broker_core_t *core, promp_broker_peer_t *p
     if (node && node->peer && !may_replace(core, node, identity))
         return PROMP_ERR_NODE_TWICE;
     if (node && node->peer) {
-        promp_broker_effects_kick(core, node->peer->number, PROMP_ERR_NODE_TWICE);
+        bool same = promp_id_equal(&node->identity, identity);
+
+        promp_broker_effects_kick(core, node->peer->number,
+                                  same ? PROMP_ERR_PEER_LEFT : PROMP_ERR_NODE_TWICE);
         promp_broker_peer_forget(core, node->peer);
     }
     if (!node && !(node = make(core, peer->key)))

@@ -115,7 +115,7 @@ static void one_key_is_one_node(void **state)
     run(w, m, n, 1);
     forget(w);
     again = node(w, NODE_KEY, 4, false);
-    assert_true(kicked(w, n, PROMP_ERR_NODE_TWICE));
+    assert_true(kicked(w, n, PROMP_ERR_PEER_LEFT));
     held(w, again, 1, 1, 0, 2);
     simple(w, again, PROMP_TYPE_HELD_END, 0);
     assert_int_equal(counters(w).places_used, 1);

@@ -56,10 +56,12 @@ static void on_forward(promp_serve_t *s, const promp_broker_effect_t *e, int64_t
 static void on_kick(promp_serve_t *s, const promp_broker_effect_t *e, int64_t now)
 {
     promp_serve_peer_t *peer = promp_serve_peers_find(s, e->peer);
+    /* PEER_LEFT: a node that is here again by another connection. */
+    bool harmless = !e->error || e->error == PROMP_ERR_PEER_LEFT;
 
     if (!peer)
         return;
-    promp_serve_say_peer(s, e->error ? PROMP_LOG_WARNING : PROMP_LOG_INFO, e->error, peer,
+    promp_serve_say_peer(s, harmless ? PROMP_LOG_INFO : PROMP_LOG_WARNING, e->error, peer,
                          e->error ? "" : "has left");
     promp_serve_peers_leave(s, peer, now);
 }

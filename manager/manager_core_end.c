@@ -195,7 +195,9 @@ static void end_silent(promp_manager_core_t *core, worker_t *w)
 {
     char text[64];
     snprintf(text, sizeof text, "nothing was heard for %u ms", (unsigned)w->timeout);
-    promp_manager_core_end_lost(core, w, core->up ? PROMP_ERR_WORKER_LEASE : PROMP_ERR_WORKER_NODE_LOST,
+    /* Behind a broker the link says nothing about the node. */
+    bool heard_node = core->up && !core->remote;
+    promp_manager_core_end_lost(core, w, heard_node ? PROMP_ERR_WORKER_LEASE : PROMP_ERR_WORKER_NODE_LOST,
                                 text);
     /* A relay may find the worker again on this path, which may stay for good: another one is not waited for. */
     w->say_kill = core->up;

@@ -155,6 +155,24 @@ static void silent_on_a_path(void **state)
     assert_int_equal(rig->worker[0].acked, 1);
 }
 
+static void silent_behind_a_broker(void **state)
+{
+    /* The same while the link to a broker is up: what is not heard is the worker's node, and the end says so. */
+    rig_t *rig = *state;
+    uint32_t id = rig_start(rig, 0, true);
+    promp_worker_exit_t end;
+    promp_manager_core_set_remote(rig->core, true);
+    rig->hold = true;
+    rig_path(rig, false, false);
+    rig_path(rig, true, false);
+    rig_sleep(rig, 2100);
+    assert_true(promp_manager_core_exit(rig->core, id, &end));
+    assert_int_equal(end.cause, PROMP_ERR_WORKER_NODE_LOST);
+    assert_int_equal(rig->worker[0].killed, PROMP_ERR_WORKER_NODE_LOST);
+    rig_gone(rig, id, PROMP_ERR_WORKER_NODE_LOST, false);
+    assert_int_equal(rig->worker[0].acked, 1);
+}
+
 static void lost_with_unread_messages(void **state)
 {
     /* The node, back after the lease, is told to kill a worker that was given up, also while its last messages wait for the user. */
@@ -254,6 +272,7 @@ int main(void)
         RIG_CASE(node_lost),
         RIG_CASE(other_node),
         RIG_CASE(silent_on_a_path),
+        RIG_CASE(silent_behind_a_broker),
         RIG_CASE(lost_with_unread_messages),
         RIG_CASE(abort_of_a_dead_one),
     };

@@ -7,7 +7,7 @@
 #include "log.h"
 
 #define PROMP_AGENT_FD_KEEPER 3 /* descriptors that the keeper gives an agent */
-#define PROMP_AGENT_FD_LISTEN 4 /* of a cluster's: a pipe with the passphrase of its key, or nothing */
+#define PROMP_AGENT_FD_LISTEN 4 /* of a cluster's: a pipe with its secret key */
 
 typedef struct {
     int64_t idle;       /* ms without a manager after which the node ends, PROMP_NEVER */

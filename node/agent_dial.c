@@ -13,37 +13,33 @@
 
 /* --- from the folder --- */
 
-/* The passphrase that the keeper wrote into a pipe: all there is, at most what one may have. */
-static promp_err_t read_passphrase(char *text, size_t *size, promp_error_t *error)
+/* The one that the keeper wrote into a pipe. */
+static promp_err_t get_key(promp_auth_key_t **key, promp_error_t *error)
 {
-    ssize_t n = 1;
+    uint8_t *secret = promp_auth_secret_alloc(PROMP_AUTH_KEY_SIZE);
+    promp_err_t code;
 
-    for (*size = 0; n > 0 && *size<PROMP_LIMIT_PASSPHRASE; *size += n> 0 ? (size_t)n : 0)
-        n = read(PROMP_AGENT_FD_LISTEN, text + *size, PROMP_LIMIT_PASSPHRASE - *size);
+    if (!secret)
+        return promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
+    if (read(PROMP_AGENT_FD_LISTEN, secret, PROMP_AUTH_KEY_SIZE) == PROMP_AUTH_KEY_SIZE)
+        code = promp_auth_key_of_secret(secret, key, error);
+    else
+        code = promp_error_set(error, PROMP_ERR_SYSTEM, 0, "the key does not come from the keeper");
     close(PROMP_AGENT_FD_LISTEN);
-    return n < 0 ? promp_error_set(error, PROMP_ERR_SYSTEM, 0, "reading the passphrase") : PROMP_OK;
+    promp_auth_secret_free(secret);
+    return code;
 }
 
 promp_err_t promp_agent_dial_open(promp_agent_t *a, promp_error_t *error)
 {
     promp_agent_dial_t *d = &a->dial;
-    char *passphrase = promp_auth_secret_alloc(PROMP_LIMIT_PASSPHRASE);
-    size_t size = 0;
+    promp_err_t code = promp_zload(error);
 
-    if (!passphrase)
-        return promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
-    promp_err_t code = read_passphrase(passphrase, &size, error);
-    if (!code)
-        code = promp_zload(error);
     if (!code)
         code = promp_auth_folder_open(a->config.folder, false, &d->folder, error);
     if (!code)
         code = promp_auth_joined_load(d->folder, ROLE, &d->joined, error);
-    if (!code)
-        code = promp_auth_key_load(d->folder, promp_auth_role_text(ROLE), promp_slice(passphrase, size),
-                                   &d->key, NULL, error);
-    promp_auth_secret_free(passphrase);
-    return code;
+    return code ? code : get_key(&d->key, error);
 }
 
 void promp_agent_dial_free(promp_agent_t *a)

@@ -26,7 +26,8 @@ typedef struct {
     int folder, lock;
     promp_settings_t settings;
     promp_auth_joined_t joined;
-    promp_slice_t passphrase;
+    promp_slice_t passphrase; /* while the key is unlocked */
+    uint8_t *secret;          /* of the key */
     promp_pythons_t pythons;
     int waiting; /* who waits for us to be ready; -1: nobody (any more) */
     bool ready;
@@ -89,6 +90,17 @@ static promp_err_t get_passphrase(cluster_t *c, promp_error_t *error)
     return PROMP_OK;
 }
 
+/* Agents get it from us: unlocking it may take longer than a new one has, and by then the passphrase may be another one. */
+static promp_err_t keep_secret(cluster_t *c, promp_auth_key_t *key, promp_error_t *error)
+{
+    c->secret = promp_auth_secret_alloc(PROMP_AUTH_KEY_SIZE);
+    if (!c->secret)
+        return promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
+    memcpy(c->secret, promp_auth_key_show(key), PROMP_AUTH_KEY_SIZE);
+    promp_auth_key_hide(key);
+    return PROMP_OK;
+}
+
 /* What an agent would stumble over is told now. */
 static promp_err_t check_key(cluster_t *c, promp_error_t *error)
 {
@@ -103,7 +115,10 @@ static promp_err_t check_key(cluster_t *c, promp_error_t *error)
         return error->code;
     promp_err_t code = promp_auth_key_load(c->folder, name, c->passphrase, &key, NULL, error);
 
+    if (!code)
+        code = keep_secret(c, key, error);
     promp_auth_key_destroy(&key);
+    promp_auth_read_free(&c->passphrase);
     return code;
 }
 
@@ -184,7 +199,7 @@ static promp_err_t keep(cluster_t *c, promp_error_t *error)
                                           .agent = (char *const *)(uintptr_t)agent,
                                           .log = &log,
                                           .pythons = &c->pythons,
-                                          .passphrase = c->passphrase,
+                                          .secret = promp_slice(c->secret, PROMP_AUTH_KEY_SIZE),
                                           .drain = s->drain,
                                           .report = on_report,
                                           .arg = c};
@@ -247,6 +262,7 @@ int promp_cluster_run(const promp_options_t *options)
     c->folder = c->lock = c->waiting = -1;
     code = run(c);
     promp_auth_read_free(&c->passphrase);
+    promp_auth_secret_free(c->secret);
     if (c->lock >= 0)
         close(c->lock);
     if (c->folder >= 0)

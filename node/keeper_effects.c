@@ -61,7 +61,7 @@ static void start_agent(promp_keeper_t *k, int64_t now)
         promp_error_set(&error, PROMP_ERR_MEMORY, 0, NULL);
         goto err2;
     }
-    if (k->config.passphrase.size && hand_over(k->config.passphrase, &given, &error))
+    if (k->config.secret.size && hand_over(k->config.secret, &given, &error))
         goto err2;
     promp_err_t failed = promp_spawn_self(k->config.agent, ends[1], given, &held, &k->agent, &error);
 

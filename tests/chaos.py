@@ -54,16 +54,17 @@ class Job:
         self.m = manager
         self.names = []
         self.answers = {}
+        self.slow = []  # what took seconds
 
     def send(self, key, name, *args, values=None, **options):
         tail = " : " + " ".join(map(words, values)) if values is not None else ""
         self.m.send_command(name, *args, tail=tail, **options)
         self.names.append(key)
 
-    def begin(self, timeout):
+    def begin(self, timeout, **options):
         self.send("set", "set", options=1, timeout=timeout)
         self.send("output", "output", "count")
-        self.send("start", "start", TW, count=len(WORKERS))
+        self.send("start", "start", TW, count=len(WORKERS), **options)
         self.send("nap", "task", 5, "sleep", values=[120], result=0)
         self.send("leave", "task", 5, "exit", values=[42])
         self.send("flood-task", "task", 3, "messages", values=[MESSAGES])
@@ -79,8 +80,15 @@ class Job:
 
     def finish(self):
         for key in self.names:
+            since = time.monotonic()
             self.answers[key] = self.m.answer(60)
+            if time.monotonic() - since > 5:
+                self.slow.append((key, self.answers[key]))
         self.names = []
+
+    def numbers(self):
+        """{number: process} of the workers that it started by itself; 0 when it does not know."""
+        return {w: self.m.command("state", w)["pid"] for w in self.answers["start"]["workers"]}
 
     def results(self, worker):
         values = []
@@ -100,6 +108,17 @@ class Job:
         return end
 
     # --- what each worker of the job must have done
+
+    def check_started(self):
+        start = self.answers["start"]
+        demand(start["err"] == 0 and start["started"] == len(WORKERS), f"start: {start}")
+
+    def check_all(self):
+        """Nothing of the job is missing, and nothing came twice."""
+        self.check_started()
+        demand(self.answers["idle"]["reached"], f"not idle: {self.answers['idle']}")
+        for worker in WORKERS:
+            self.check_worker(worker)
 
     def check_worker(self, worker):
         (self._calls, self._lines, self._messages, self._nest, self._leave)[worker - 1]()
@@ -146,6 +165,12 @@ class Job:
 class Case:
     """One fault in one job in one world."""
 
+    spread = {}  # how the job's workers are started
+
+    def spared(self):
+        """Whether the witness must not notice."""
+        return self.victim != "keeper"
+
     def __init__(self, fault, victim, seed, timeout):
         self.fault, self.victim, self.timeout = fault, victim, timeout
         self.dice = random.Random(f"{fault} {victim} {seed}")
@@ -165,26 +190,38 @@ class Case:
             wrong.append(str(v))
         except (AssertionError, ManagerDied, KeyError) as e:
             wrong.append(f"{type(e).__name__}: {e}")
-        notes = self.world.log() if wrong else ""
+        notes = self._log() if wrong else ""
         wrong += self.world.close()
         self.world.remove()
         if wrong and notes:
-            wrong.append("log of the node:\n" + notes[-3000:])
+            wrong.append("log:\n" + notes)
         return "missed" if missed and not wrong else "\n    ".join(wrong) or None
+
+    def _log(self):
+        return self.world.log()[-3000:]
+
+    def _watch(self, witness, **options):
+        """The witness with its worker."""
+        witness.check("set", timeout=self.timeout)
+        self.witness, self.own = witness, witness.start(**options)
+        self.witness_pid = witness.worker_pid(self.own)
+
+    def _prepare(self):
+        """Witness and manager of the job."""
+        w = self.world
+        self._watch(w.manager())
+        self.keeper, self.agent = w.one("keeper").pid, w.one("agent").pid
+        return Job(w.manager())
 
     def _run(self):
         w = self.world
-        witness = w.manager()
-        witness.check("set", timeout=self.timeout)
-        own = witness.start()
-        self.witness_pid = witness.worker_pid(own)
-        self.keeper, self.agent = w.one("keeper").pid, w.one("agent").pid
-        job = Job(w.manager())
-        job.begin(self.timeout)
+        job = self._prepare()
+        witness, own = self.witness, self.own
+        job.begin(self.timeout, **self.spread)
         time.sleep(self.dice.uniform(0, JOB) * build.SLOW)
         if getattr(self, "_" + self.victim)(job) == "missed":
             return "missed"
-        if self.victim != "keeper":
+        if self.spared():
             demand(witness.call(own, "add", 20, 22) == 42, "the witness's worker does not answer")
             demand(proc.alive(self.witness_pid), "the witness's worker is gone")
         proc.wait_until(lambda: not w.foreign_zombies(), 1, lambda: f"zombies: {w.foreign_zombies()}")
@@ -216,8 +253,7 @@ class Case:
         self._gone(had, since)
         os.kill(pid, signal.SIGCONT)
         job.finish()
-        start = job.answers["start"]
-        for worker in start["workers"]:
+        for worker in job.answers["start"]["workers"]:
             state = job.m.command("state", worker)
             if not state["alive"] or state["pid"] in had:
                 end = job.ended(worker)
@@ -228,11 +264,7 @@ class Case:
         os.kill(self.agent, self.signal)
         since = time.monotonic()
         job.finish()
-        start = job.answers["start"]
-        demand(start["err"] == 0 and start["started"] == len(WORKERS), f"start: {start}")
-        demand(job.answers["idle"]["reached"], f"not idle: {job.answers['idle']}")
-        for worker in WORKERS:
-            job.check_worker(worker)
+        job.check_all()
         while proc.alive(self.agent):
             demand(time.monotonic() < since + self.grace + 0.05, "the agent that was hit is still there")
             time.sleep(0.01)
@@ -269,10 +301,8 @@ class Case:
         while proc.alive(hit):
             demand(time.monotonic() < since + self.grace + 0.05, f"still there: {proc.find(hit)}")
             time.sleep(0.01)
-        start = job.answers["start"]
-        demand(start["err"] == 0 and start["started"] == len(WORKERS), f"start: {start}")
-        top = {job.m.command("state", w)["pid"]: w for w in start["workers"]}
-        number = top.get(hit)
+        job.check_started()
+        number = {pid: w for w, pid in job.numbers().items()}.get(hit)
         for worker in WORKERS:
             if worker != number and (worker != 4 or number):
                 job.check_worker(worker)
@@ -287,12 +317,12 @@ class Case:
         return None
 
 
-def campaign(fault, victim, times, seed, timeout=1000, progress=None):
+def campaign(fault, victim, times, seed, timeout=1000, progress=None, case=Case):
     """Cases until `times` of them hit something; (hits, misses, [(seed, violation), ...])."""
     hits = misses = 0
     violations = []
     while hits < times and misses < 3 * times + 10:
-        outcome = Case(fault, victim, seed, timeout).run()
+        outcome = case(fault, victim, seed, timeout).run()
         misses += outcome == "missed"
         hits += outcome != "missed"
         if outcome not in (None, "missed"):
@@ -303,38 +333,37 @@ def campaign(fault, victim, times, seed, timeout=1000, progress=None):
     return hits, misses, violations
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fault", choices=("kill", "stop", "all"), default="all")
-    parser.add_argument("--victim", choices=(*VICTIMS, "all"), default="all")
+def main(text=__doc__, faults=("kill", "stop"), victims=VICTIMS, timeout=1000, case=Case):
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fault", choices=(*faults, "all"), default="all")
+    parser.add_argument("--victim", choices=(*victims, "all"), default="all")
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--timeout", type=int, default=1000, help="manager time-out in ms")
+    parser.add_argument("--timeout", type=int, default=timeout, help="manager time-out in ms")
     args = parser.parse_args()
     proc.become_subreaper()
     rows, bad = [], 0
-    for fault in ("kill", "stop") if args.fault == "all" else (args.fault,):
-        for victim in VICTIMS if args.victim == "all" else (args.victim,):
-            begin = time.monotonic()
+    kinds = [(f, v) for f in faults for v in victims
+             if args.fault in (f, "all") and args.victim in (v, "all")]
+    for fault, victim in kinds:
+        begin = time.monotonic()
 
-            def progress(hits, violations, fault=fault, victim=victim):
-                end = "\n" if not sys.stderr.isatty() and hits % 20 == 0 else "\r" if sys.stderr.isatty() else None
-                if end:
-                    print(f"{fault} {victim}: {hits} of {args.times}, {len(violations)} violations", end=end,
-                          file=sys.stderr, flush=True)
+        def progress(hits, violations, fault=fault, victim=victim):
+            end = "\n" if not sys.stderr.isatty() and hits % 20 == 0 else "\r" if sys.stderr.isatty() else None
+            if end:
+                print(f"{fault} {victim}: {hits} of {args.times}, {len(violations)} violations", end=end,
+                      file=sys.stderr, flush=True)
 
-            hits, misses, violations = campaign(fault, victim, args.times, args.seed, args.timeout, progress)
-            for seed, text in violations:
-                print(f"VIOLATION {fault} {victim} --seed {seed}\n    {text}", flush=True)
-            bad += len(violations)
-            rows.append((fault, victim, hits, misses, len(violations), time.monotonic() - begin))
+        hits, misses, violations = campaign(fault, victim, args.times, args.seed, args.timeout, progress, case)
+        for seed, words_ in violations:
+            print(f"VIOLATION {fault} {victim} --seed {seed}\n    {words_}", flush=True)
+        bad += len(violations)
+        rows.append((fault, victim, hits, misses, len(violations), time.monotonic() - begin))
     print(f"\n{'fault':8}{'victim':10}{'times':>7}{'missed':>8}{'violations':>12}{'seconds':>9}")
     for fault, victim, hits, misses, violations, seconds in rows:
         print(f"{fault:8}{victim:10}{hits:7}{misses:8}{violations:12}{seconds:9.0f}")
     return 1 if bad or any(row[2] < args.times for row in rows) else 0
 
-
-__all__ = ["Manager", "campaign"]
 
 if __name__ == "__main__":
     sys.exit(main())

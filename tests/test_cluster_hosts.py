@@ -129,6 +129,7 @@ def tree_of(folder):
     return folder
 
 
+@pytest.mark.plain
 def test_survey_over_three_nodes(there, tmp_path):
     """Two managers at the same time survey files of theirs with workers on three other hosts; the report is that of a local one."""
     there.begin()

@@ -125,8 +125,8 @@ def test_one_node_for_each_folder(c, broker):
 
 
 def test_locked_key(c, broker):
-    """A key with a passphrase: from a file or a descriptor, told when it is missing or wrong; each new agent gets it again, and
-    it is on no command line and in no environment."""
+    """A key with a passphrase: from a file or a descriptor, told when it is missing or wrong; each new agent gets the key again,
+    whatever became of the passphrase, which is on no command line and in no environment."""
     assert c.node().stop() == 0
     config, secret = c.config("node"), c.folder / "secret"
     secret.write_text("open sesame\n")
@@ -150,6 +150,10 @@ def test_locked_key(c, broker):
     assert other.wait(scaled(10)) == 0
     other.stdout.close()
     program = c.node("node", "--passphrase-file", str(secret))
+    changed = c.folder / "changed"
+    changed.write_text("open rye\n")
+    changed.chmod(0o600)
+    c.run(cluster.AUTH, "passphrase", "node", "--old-from", secret, "--passphrase-from", changed, config=config)
     agent = c.world.one("agent").pid
     proc.kill(agent)
     proc.wait_until(lambda: program.said().count("welcome at") == 2, 10, program.said)

@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -31,6 +32,19 @@ static size_t start_line(char *line, size_t size, const promp_log_t *log, promp_
     return n < 0 ? 0 : promp_min64(n, (int64_t)size - 1);
 }
 
+/* A pipe that has room for anything has it for a line. */
+static void put(int fd, const char *line, size_t size)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    ssize_t written;
+
+    if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
+        return;
+    do
+        written = write(fd, line, size);
+    while (written < 0 && errno == EINTR);
+}
+
 void promp_log(const promp_log_t *log, promp_log_level_t level, promp_err_t code, const char *format, ...)
 {
     if (!log || log->fd < 0 || level > log->level || level > PROMP_LOG_DEBUG)
@@ -51,9 +65,6 @@ void promp_log(const promp_log_t *log, promp_log_level_t level, promp_err_t code
     size += strlen(line + size);
     line[size++] = '\n';
 
-    ssize_t written;
-    do
-        written = write(log->fd, line, size);
-    while (written < 0 && errno == EINTR);
+    put(log->fd, line, size);
     errno = saved;
 }

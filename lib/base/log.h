@@ -12,7 +12,8 @@ typedef struct {
     const char *program;     /* static name */
 } promp_log_t;
 
-/* Writes one line with a single write(2), at most 1 KiB; code 0: no number. Never fails, never blocks on memory. */
+/* Writes one line with a single write(2), at most 1 KiB; code 0: no number. Never fails. It does not wait either: what a pipe or
+ * terminal has no room for, since nobody reads it, is dropped, or strangers who cause lines could stop the program. */
 void promp_log(const promp_log_t *log, promp_log_level_t level, promp_err_t code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -111,11 +111,36 @@ static void keeps_errno(void **state)
     assert_int_equal(errno, EXDEV);
 }
 
+/* Aim: a pipe that is full and that nobody reads holds nobody up; when there is room again, lines come again. */
+static void does_not_wait(void **state)
+{
+    (void)state;
+    fixture_t f;
+    static char all[1 << 17]; /* a pipe has half of it */
+    size_t size = 0;
+    ssize_t n;
+
+    begin(&f, PROMP_LOG_INFO);
+    alarm(10);
+    for (int i = 0; i < 2000; i++)
+        promp_log(&f.log, PROMP_LOG_INFO, PROMP_OK, "%0500d", i);
+    alarm(0);
+    assert_int_equal(read(f.ends[0], all, 1 << 14), 1 << 14);
+    promp_log(&f.log, PROMP_LOG_INFO, PROMP_OK, "last");
+    close(f.ends[1]);
+    while ((n = read(f.ends[0], all + size, sizeof all - 1 - size)) > 0)
+        size += (size_t)n;
+    close(f.ends[0]);
+    all[size] = '\0';
+    assert_non_null(strstr(all, "] last\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(line_is_complete), cmocka_unit_test(number_may_be_missing), cmocka_unit_test(levels),
-        cmocka_unit_test(one_line_always),  cmocka_unit_test(keeps_errno),
+        cmocka_unit_test(line_is_complete), cmocka_unit_test(number_may_be_missing),
+        cmocka_unit_test(levels),           cmocka_unit_test(one_line_always),
+        cmocka_unit_test(keeps_errno),      cmocka_unit_test(does_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,6 +226,18 @@ assert m.takeResult(w) == list(range(100)) and m.isWorkerAlive(w), m.workerExit(
 """) == "before\n"
 
 
+def test_native_output_with_the_gil(run):
+    """Native code that holds the GIL and writes more than a pipe takes is not stuck: nobody who needs the GIL has to read it."""
+    out = run(LOOP + """
+m = ProManager(); m.setOptions(ProMPOpt_AtomicOutput)
+w = m.startWorker()
+m.evalPythonCode(w, "import ctypes; n = ctypes.PyDLL(None).write(1, b'native text\\\\n' * 50000, 600000); assert n == 600000, n")
+loop(m)
+assert not m.hasErrors(), m.takeError(w)
+""")
+    assert out == "native text\n" * 50000
+
+
 def test_interrupts_name_their_task(run):
     """An abort interrupts the task it was meant for and no other: hundreds of tasks that end about when they are interrupted."""
     assert run(LOOP + """

@@ -210,6 +210,19 @@ print("ok")
 """) == "ok\n"
 
 
+def test_abort_interrupts_a_loop(run):
+    """A loop that neither sleeps nor calls anything is interrupted too, and its worker stays."""
+    assert run(LOOP + """
+m, (w,) = started()
+m.evalPythonCode(w, "from Pro.MP import *; proWorkerObject().sendMessage(ProMPMessage(1))\\nwhile True: pass")
+assert m.waitForMessage(w, 20000)
+m.abortOperation(w, 4000)
+assert m.isWorkerAlive(w) and not m.isWorkerBusy(w), m.workerExit(w)
+m.evalPythonCode(w, "print('still here')")
+loop(m)
+""") == "still here\n"
+
+
 def test_abort_interrupts_and_then_ends(run):
     """A sleeping task is interrupted at half of the time; one that holds on is ended with its worker [94]; 0 ends at once."""
     assert run(LOOP + """
