@@ -23,8 +23,9 @@ NOT_RUN = {
     ("README.md", "./dev run"): "builds all and runs all tests",
     ("README.md", "./dev build"): "installs with sudo; test_install.py does it elsewhere",
     ("README.md", "pip install"): "installs; test_install_pip.py does it, test_readme below runs the script",
-    ("README.md", "promp-auth init"): "names hosts that are not there; tutorial.md has the same with loopback",
+    ("README.md", "broker$"): "names hosts that are not there; tutorial.md has the same with loopback",
     ("README.md", "build/bin/promp -r find.py"): "test_readme below runs it",
+    ("operations.md", "export PATH"): "uses /tmp/try; tutorial.md has the same",
     ("operations.md", "broker$"): "three machines; tutorial.md has the same on one",
     ("tutorial.md", "./dev build"): "builds all; what is run here was built by it",
 }
