@@ -226,17 +226,22 @@ static void swapped(void **state)
     promp_auth_key_destroy(&key);
 }
 
-static promp_auth_store_t *newest; /* what a look finds, or NULL */
+static _Atomic(promp_auth_store_t *) newest; /* what a look finds, or NULL */
 static atomic_int looks;
+
+static promp_auth_store_t *store_of_two(const promp_auth_entry_t *entries)
+{
+    promp_auth_store_t *store;
+    assert_code(promp_auth_store_of(entries, 2, &store, NULL), PROMP_OK);
+    return store;
+}
 
 static promp_auth_store_t *look(void *arg, const promp_auth_store_t *old)
 {
-    promp_auth_store_t *found = newest;
     assert_null(arg);
     assert_non_null(old);
     looks++;
-    newest = NULL;
-    return found;
+    return atomic_exchange(&newest, NULL);
 }
 
 /* Aim: an unknown key makes the handler look for a newer store, by which it decides from then on; a known one does not. */
@@ -254,7 +259,7 @@ static void newer(void **state)
     assert_int_equal(looks, 0);
     assert_turned_away(new_key, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400, PROMP_ERR_ACCESS_UNKNOWN);
     assert_int_equal(looks, 1);
-    assert_code(promp_auth_store_of(entries, 2, &newest, NULL), PROMP_OK);
+    newest = store_of_two(entries);
     assert_served(new_key, "manager");
     assert_int_equal(looks, 2);
     assert_served(new_key, "manager");
@@ -263,13 +268,13 @@ static void newer(void **state)
     promp_auth_key_destroy(&new_key);
 }
 
-static promp_auth_store_t *told_meanwhile;
+static _Atomic(promp_auth_store_t *) told_meanwhile;
 
 /* While the handler looks, the program has taken a store into use that is newer than what the look found. */
 static promp_auth_store_t *look_late(void *arg, const promp_auth_store_t *old)
 {
-    promp_auth_store_t *found = look(arg, old);
-    promp_auth_handler_swap(handler, &told_meanwhile);
+    promp_auth_store_t *found = look(arg, old), *told = atomic_exchange(&told_meanwhile, NULL);
+    promp_auth_handler_swap(handler, &told);
     return found;
 }
 
@@ -284,9 +289,9 @@ static void newer_late(void **state)
     start_handler(entries, 1);
     promp_auth_handler_newer(handler, look_late);
     start_server();
-    assert_code(promp_auth_store_of(entries, 2, &newest, NULL), PROMP_OK);
+    newest = store_of_two(entries);
     entries[0].revoked = 1;
-    assert_code(promp_auth_store_of(entries, 2, &told_meanwhile, NULL), PROMP_OK);
+    told_meanwhile = store_of_two(entries);
     assert_served(new_key, "manager");
     assert_int_equal(looks, 1);
     assert_turned_away(old_key, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400, PROMP_ERR_ACCESS_REVOKED);

@@ -112,8 +112,11 @@ static void read_signals(promp_keeper_t *k, int64_t now)
     while (read(k->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue; /* all are looked at, below */
-        promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "signal %u: the node ends", info.ssi_signo);
-        if (info.ssi_signo == SIGTERM && k->config.drain != PROMP_NEVER && k->drained == PROMP_NEVER)
+        bool drains =
+            info.ssi_signo == SIGTERM && k->config.drain != PROMP_NEVER && k->drained == PROMP_NEVER;
+        promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "signal %u: the node %s", info.ssi_signo,
+                  drains ? "drains: it takes no more workers and ends when the last has ended" : "ends");
+        if (drains)
             drain(k, now);
         else
             stop(k, now);

@@ -60,6 +60,7 @@ const char promp_options_help[] =
     "example: a machine joins a cluster, serves, and comes back after a restart\n"
     "  promp-auth token node | ssh machine promp-node --join - --labels big --detach\n"
     "  promp-node --detach\n"
+    "  kill PID      in the evening; PID stands in DIR/node.log: promp-node[PID]\n"
     "example: keep a local node for the whole day\n"
     "  promp-node --local --stay --detach\n"
     "  promp-node --status\n"
@@ -68,7 +69,6 @@ const char promp_options_help[] =
     "exit codes: 0 done, 1 failed, 2 wrong command line or file, 3 it has not joined a cluster, 4 keys or "
     "their "
     "folder\n"
-    "are malformed or open to others, 5 a passphrase is missing or wrong, 6 turned away: by the broker, or "
-    "by "
-    "who is\n"
-    "no broker; a line on stderr tells the number and why\n";
+    "are malformed or open to others, 5 a passphrase is missing or wrong, 6 the token is none, or "
+    "turned away:\n"
+    "by the broker, or by who is no broker; a line on stderr tells the number and why\n";

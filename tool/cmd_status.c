@@ -88,7 +88,7 @@ static void print_json(const promp_msg_counters_t *counters)
 static int fail(const promp_error_t *error)
 {
     fprintf(stderr, "promp: %d %s: %s\n", (int)error->code, promp_error_name(error->code), error->text);
-    if (error->code == PROMP_ERR_NO_BROKER)
+    if (error->code == PROMP_ERR_NO_BROKER || error->code == PROMP_ERR_KEY_MISSING)
         fputs("promp: join as observer or admin first: promp join - < token\n", stderr);
     return 1;
 }
