@@ -1,6 +1,7 @@
 /* manager_core.c - the table of workers. */
 #include "manager_core_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 promp_manager_core_t *promp_manager_core_new(uint32_t level, uint64_t seed)
@@ -53,6 +54,11 @@ void promp_manager_core_destroy(promp_manager_core_t **core_p)
     free(core->idle);
     free(core);
     *core_p = NULL;
+}
+
+void promp_manager_core_set_lost_why(promp_manager_core_t *core, const char *why)
+{
+    snprintf(core->lost_why, sizeof core->lost_why, "%s", why);
 }
 
 void promp_manager_core_set_remote(promp_manager_core_t *core, bool remote)

@@ -41,6 +41,9 @@ extern const promp_port_ops_t promp_manager_core_ops;
  * repeated, nothing can be lent and there are no direct ways. Before the first path. */
 void promp_manager_core_set_remote(promp_manager_core_t *core, bool remote);
 
+/* Why the path is about to be lost for good, one sentence: the ends of its workers will say so. Copied, cut where it is too long. */
+void promp_manager_core_set_lost_why(promp_manager_core_t *core, const char *why);
+
 /* A session that would have a direct way now; each is told once. False: none. The shell makes it (promp_hub_side_add) or
  * does not. */
 bool promp_manager_core_side_wanted(promp_manager_core_t *core, promp_id_t *session);

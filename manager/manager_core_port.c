@@ -46,7 +46,8 @@ static void port_path(void *self, bool up, bool lost, const promp_id_t *node, in
         if (lost && w->state == WORKER_STARTING && !w->refused)
             promp_manager_core_start_refuse(core, w, PROMP_ERR_NODE_GONE, 0, promp_slice(NULL, 0));
         else if (lost && w->state != WORKER_STARTING)
-            promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_NODE_LOST, "the node has ended");
+            promp_manager_core_end_lost(core, w, PROMP_ERR_WORKER_NODE_LOST,
+                                        *core->lost_why ? core->lost_why : "the node has ended");
         else if (!up && w->state == WORKER_DRAINING) { /* what a relay still held is lost with it */
             w->dry = true;
             promp_manager_core_end_check(core, w);

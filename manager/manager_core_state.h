@@ -176,6 +176,7 @@ typedef struct {
 struct promp_manager_core {
     uint32_t level;
     bool remote;
+    char lost_why[160]; /* in words; "": the node has ended */
     bool up, lost;
     promp_id_t node; /* who is on the other end, none before the first path */
     int64_t down_since;

@@ -3,6 +3,7 @@
 #include "manager_inner.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -85,6 +86,12 @@ static void port_side(void *self, const promp_id_t *session, promp_way_t way, ui
 static void port_path(void *self, bool up, bool lost, const promp_id_t *node, int64_t now)
 {
     promp_manager_t *manager = self;
+    const promp_error_t *trouble = promp_hub_trouble(manager->hub);
+    char why[160];
+    if (lost && trouble->code) {
+        snprintf(why, sizeof why, "%d %.140s", (int)trouble->code, trouble->text);
+        promp_manager_core_set_lost_why(manager->core, why);
+    }
     promp_manager_core_ops.path(manager->core, up, lost, node, now);
     promp_manager_signal(manager);
 }

@@ -278,11 +278,11 @@ def test_address_given(there):
 
 
 def test_revoked_live(there):
-    """A key that is revoked: its workers end, the manager hears it, and a new start says why."""
+    """A key that is revoked: its workers end, the manager hears why, and so does a new start."""
     cluster, m, w = there
     pid = m.worker_pid(w)
     cluster.run(clusters.AUTH, "revoke", "manager")
-    m.end(w, 20)
+    assert "1807" in m.end(w, 20)["text"]
     cluster.world.wait_gone([pid], 15)
     assert error_name(m.start(check=False)) == "KEY_REFUSED"
     end_at_once(cluster.only)

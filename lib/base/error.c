@@ -34,6 +34,13 @@ static bool addf(char *text, size_t room, size_t *used, const char *format, ...)
     return whole;
 }
 
+/* Particulars that say nothing more: peers send the sentence of the table where they have no other. */
+static bool is_idle(const char *particulars, promp_err_t code)
+{
+    return strcmp(particulars, ": ") == 0 ||
+           (strncmp(particulars, ": ", 2) == 0 && strcmp(particulars + 2, promp_error_text(code)) == 0);
+}
+
 promp_err_t promp_error_set(promp_error_t *error, promp_err_t code, int system, const char *format, ...)
 {
     if (!error)
@@ -44,10 +51,15 @@ promp_err_t promp_error_set(promp_error_t *error, promp_err_t code, int system, 
     bool whole = addf(e.text, sizeof e.text, &used, "%s", promp_error_text(code));
 
     if (whole && format) {
+        size_t plain = used;
         va_list args;
         va_start(args, format);
         whole = addf(e.text, sizeof e.text, &used, ": ") && add(e.text, sizeof e.text, &used, format, args);
         va_end(args);
+        if (is_idle(e.text + plain, code)) {
+            e.text[plain] = '\0';
+            used = plain;
+        }
     }
     if (whole && system) {
         char buffer[128];

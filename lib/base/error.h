@@ -5,7 +5,7 @@
 #include "base.h"
 
 /* Fills error (may be NULL) and returns code. The text is promp_error_text(code), then ": " and the formatted
- * particulars where format is not NULL, then ": " and strerror(system) where system is not 0; cut to fit. */
+ * particulars where format is not NULL and they say more, then ": " and strerror(system) where system is not 0; cut to fit. */
 promp_err_t promp_error_set(promp_error_t *error, promp_err_t code, int system, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

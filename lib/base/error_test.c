@@ -31,6 +31,18 @@ static void text_is_put_together(void **state)
     assert_string_equal(e.text, "a system call failed: Permission denied");
 }
 
+/* Aim: particulars that are empty, or the sentence of the table once more, are left out. */
+static void says_nothing_twice(void **state)
+{
+    (void)state;
+    promp_error_t e;
+
+    promp_error_set(&e, PROMP_ERR_ARGUMENT, 0, "%s", promp_error_text(PROMP_ERR_ARGUMENT));
+    assert_string_equal(e.text, "an argument is not valid");
+    promp_error_set(&e, PROMP_ERR_ARGUMENT, ENOENT, "%s", "");
+    assert_string_equal(e.text, "an argument is not valid: No such file or directory");
+}
+
 /* Aim: without a place for it only the number comes back. */
 static void no_place(void **state)
 {
@@ -82,8 +94,11 @@ static void errno_is_mapped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_is_put_together), cmocka_unit_test(no_place),
-        cmocka_unit_test(long_text_is_cut),     cmocka_unit_test(wraps_itself),
+        cmocka_unit_test(text_is_put_together),
+        cmocka_unit_test(says_nothing_twice),
+        cmocka_unit_test(no_place),
+        cmocka_unit_test(long_text_is_cut),
+        cmocka_unit_test(wraps_itself),
         cmocka_unit_test(errno_is_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
