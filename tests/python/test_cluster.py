@@ -167,7 +167,8 @@ def test_refused(place):
     """Aim: what no node can have is refused at once with ProWorker_Invalid and NO_PLACE, and lastError() says what it was; the next start
     works."""
     assert place.serving.stop() == 0
-    place.serving = place.broker("--gather", "50")  # else it waits for other nodes first
+    place.serving = place.broker("--gather", "50")  # so long it accepts everything, as nodes may be on their way
+    proc.wait_until(lambda: place.python('print(ProManager().startWorker(node="nowhere"))') == "0\n", 10, "a refusal")
     out = place.python("""
         m = ProManager()
         for node in ("one", "two"):
