@@ -15,6 +15,8 @@ import pytest
 
 from support import build, cluster
 
+pytestmark = pytest.mark.plain  # an interpreter without sanitizers cannot load the package with them
+
 PAGES = [build.ROOT / "README.md", *sorted((build.ROOT / "docs").glob("*.md"))]
 ADDRESS = "127.0.0.1:5599"
 
