@@ -2,6 +2,7 @@
 one switch. Needs root."""
 
 import os
+import shutil
 import subprocess
 
 _made = 0
@@ -16,6 +17,8 @@ def possible():
     """None, or why not."""
     if os.geteuid() != 0:
         return "needs root"
+    if not shutil.which("ip"):
+        return "needs the Debian package iproute2"
     name = f"promp-{os.getpid()}-probe"
     done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
     if done.returncode:
