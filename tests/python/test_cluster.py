@@ -60,7 +60,8 @@ class Place(cluster.Cluster):
 
     def hide(self, folder):
         """There is only a node from now on that does not see this folder (where we may do that)."""
-        if os.geteuid() == 0:
+        may = subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "none", str(folder)], capture_output=True)
+        if may.returncode == 0:
             for program in self.nodes.values():
                 program.stop()
             self.nodes["three"] = self.node("three", "--python", PYTHON, "--places", "6", host=Blind(folder))
