@@ -66,6 +66,28 @@ static void new_limits_are_for_new_starts(void **state)
                      PROMP_ERR_LIMIT_WORKERS);
 }
 
+static void a_key_has_so_many_connections(void **state)
+{
+    /* Aim: one key cannot take the connections of all: beyond its share it is turned away, others come in, and when one of its
+     * own has gone there is room again. */
+    world_t *w = *state;
+    promp_broker_peer_number_t first = opened(w, 1), last;
+
+    for (int i = 1; i < PROMP_LIMIT_PEERS_KEY; i++) {
+        last = opened(w, 1);
+        assert_false(kicked(w, last, 0));
+        forget(w);
+    }
+    last = opened(w, 1);
+    assert_true(kicked(w, last, PROMP_ERR_LIMIT_LINKS));
+    last = opened(w, 2);
+    assert_false(kicked(w, last, 0));
+    promp_broker_core_closed(w->core, first, PROMP_ERR_PEER_LEFT, w->now);
+    drain(w);
+    last = opened(w, 1);
+    assert_false(kicked(w, last, 0));
+}
+
 static void draining_leaves_in_good_order(void **state)
 {
     /* Aim: a broker that is to end tells its peers, lets nobody in, leaves starts unanswered, passes on what is under way,
@@ -116,7 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_revoked_key_is_out_at_once),       CASE(a_revoked_node_loses_what_it_has),
         CASE(new_limits_are_for_new_starts),      CASE(draining_leaves_in_good_order),
-        CASE(draining_waits_for_nobody_for_ever),
+        CASE(draining_waits_for_nobody_for_ever), CASE(a_key_has_so_many_connections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,7 +100,7 @@ void promp_broker_core_opened(promp_broker_core_t *core, promp_broker_peer_numbe
     }
     if (core->drain_until != PROMP_NEVER)
         error = PROMP_ERR_BROKER_AWAY;
-    else if (promp_map_count(core->peers) >= PROMP_LIMIT_PEERS)
+    else if (promp_map_count(core->peers) >= PROMP_LIMIT_PEERS || key->peers.count >= PROMP_LIMIT_PEERS_KEY)
         error = PROMP_ERR_LIMIT_LINKS;
     peer = error ? NULL : make(core, number);
     if (!peer) {

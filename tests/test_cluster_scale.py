@@ -2,6 +2,7 @@
 
 import base64
 import subprocess
+import time
 
 import pytest
 from support import build, proc
@@ -24,8 +25,7 @@ def opened(token):
 def cpu(pid, seconds):
     """Part of one processor that a process uses for so long."""
     before = proc.ticks(pid)
-    with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run(["tail", "-f", "/dev/null"], timeout=seconds)
+    time.sleep(seconds)  # what is measured is that time
     return (proc.ticks(pid) - before) / proc.TICK / seconds
 
 

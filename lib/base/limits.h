@@ -106,6 +106,7 @@
 #define PROMP_LIMIT_ZMQ_BACKLOG      4096 /* connections that the kernel accepts ahead of the broker */
 #define PROMP_LIMIT_BROKER_ADDRESSES 4    /* addresses of the broker's name that are tried */
 #define PROMP_LIMIT_PEERS            65536
+#define PROMP_LIMIT_PEERS_KEY        1024             /* those of one key */
 #define PROMP_LIMIT_PEER_ADDRESS     63               /* bytes of a peer's address, for the log */
 #define PROMP_LIMIT_PEER_FIRST       (1 * PROMP_KIB)  /* bytes of a peer's first frame, its HELLO */
 #define PROMP_LIMIT_PEER_DATA        (16 * PROMP_MIB) /* data bytes that wait at the broker for one peer */
