@@ -107,12 +107,12 @@ promp_err_t promp_agent_life_spawn(promp_agent_core_t *core, promp_agent_session
                                    .program = start->program,
                                    .folder = start->folder,
                                    .argv = start->argv,
-                                   .env = start->env}};
+                                   .env = start->env,
+                                   .cpus = start->cpus,
+                                   .memory = start->memory}};
 
     if (!promp_id_is_none(&s->key)) {
         m.spawn.owner = s->key;
-        m.spawn.cpus = start->cpus;
-        m.spawn.memory = start->memory;
         m.spawn.gpus = start->gpus;
         m.spawn.python = start->python;
     }
@@ -284,7 +284,7 @@ void promp_agent_life_exited(promp_agent_core_t *core, promp_agent_session_t *s,
         memcpy(s->tail, exited->tail.data, exited->tail.size);
         s->gone.tail = promp_slice(s->tail, exited->tail.size);
     }
-    promp_gone_text(&s->gone, s->lease, s->text, sizeof s->text);
+    promp_gone_text(&s->gone, exited->limit, s->lease, s->text, sizeof s->text);
     s->gone.text = promp_slice_str(s->text);
     s->state = PROMP_AGENT_DYING;
     promp_agent_life_slay(core, s, PROMP_OK); /* what is below it */

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include "cgroup.h"
 #include "keeper.h"
 #include "keeper_core.h"
 #include "link.h"
@@ -17,7 +18,8 @@ typedef struct {
     promp_keeper_core_t *core;
     promp_id_t node;
     int signals;
-    int cgroup;            /* folder for those of workers, -1: none */
+    promp_cgroup_t cgroup; /* for those of workers */
+    bool limits_said;      /* that some do not hold here */
     struct rlimit files;   /* the limit that workers get */
     pid_t agent;           /* 0: none */
     promp_link_t *link;    /* to it; NULL: none */
@@ -48,6 +50,8 @@ void promp_keeper_reap(promp_keeper_t *k, int64_t now);
 /* Whether the kernel has killed somebody for want of memory since the last look. */
 bool promp_keeper_reap_memory(promp_keeper_t *k, int64_t now);
 
+/* Tells the log which limits of workers hold here. */
+void promp_keeper_starts_limits(const promp_keeper_t *k);
 /* What to poll for those that are starting; returns how many. */
 size_t promp_keeper_starts_poll(const promp_keeper_t *k, struct pollfd *polls);
 /* Hears how starts have gone. */
