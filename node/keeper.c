@@ -276,6 +276,8 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
         return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "random bits");
     promp_cgroup_open(&k->cgroup);
     promp_keeper_starts_limits(k);
+    if (k->config.secret.size) /* of a cluster */
+        promp_keeper_scratch_begin(k);
     seed = promp_get64(random.b);
     k->core = promp_keeper_core_new(seed, &k->node, promp_clock_ms());
     return k->core ? PROMP_OK : promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
@@ -288,6 +290,7 @@ promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t 
                         .config = *config,
                         .signals = -1,
                         .cgroup = {.folder = -1},
+                        .scratch_lock = -1,
                         .given = -1};
     promp_err_t code = begin(&k, error);
 

@@ -32,6 +32,7 @@ typedef struct {
     pid_t cleaner[PROMP_KEEPER_CLEANERS]; /* processes that remove private folders; 0: none */
     uint64_t *scratch;                    /* serials of workers whose private folders wait for one */
     size_t scratches;
+    int scratch_lock; /* says whose they are; -1: this node makes none */
     uint64_t serial;
     uint64_t oom_kills;
     int64_t oom_seen;
@@ -64,6 +65,8 @@ void promp_keeper_starts_begin(promp_keeper_t *k, const promp_keeper_effect_t *e
 /* Closes and forgets what is held of a worker whose tree has gone. */
 void promp_keeper_starts_clean(promp_keeper_t *k, promp_spawn_t *worker);
 
+/* The node makes private folders, and removes those that nodes have left which were killed. */
+void promp_keeper_scratch_begin(promp_keeper_t *k);
 /* The private folder of this worker is to be removed. */
 void promp_keeper_scratch_add(promp_keeper_t *k, uint64_t serial);
 /* Makes a process for those that wait, where there may be one more. */

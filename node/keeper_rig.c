@@ -50,6 +50,7 @@ int rig_setup(void **state)
     rig->k = (promp_keeper_t){.config = {.log = &quiet, .pythons = &rig->pythons},
                               .signals = -1,
                               .cgroup = {.folder = -1},
+                              .scratch_lock = -1,
                               .given = -1};
     promp_id_make(&rig->k.node);
     getrlimit(RLIMIT_NOFILE, &rig->k.files);
