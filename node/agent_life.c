@@ -107,12 +107,12 @@ promp_err_t promp_agent_life_spawn(promp_agent_core_t *core, promp_agent_session
                                    .program = start->program,
                                    .folder = start->folder,
                                    .argv = start->argv,
-                                   .env = start->env,
-                                   .cpus = start->cpus,
-                                   .memory = start->memory}};
+                                   .env = start->env}};
 
     if (!promp_id_is_none(&s->key)) {
         m.spawn.owner = s->key;
+        m.spawn.cpus = start->cpus;
+        m.spawn.memory = start->memory;
         m.spawn.gpus = start->gpus;
         m.spawn.python = start->python;
     }
