@@ -62,6 +62,13 @@ static enum MHD_Result say_line(struct MHD_Connection *connection, unsigned stat
     return say(connection, status, "text/plain; charset=utf-8", line, strlen(line));
 }
 
+/* Paths are compared as they were sent. */
+static size_t keep(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg, (void)connection;
+    return strlen(text);
+}
+
 /* The head of a request has come; a body is not waited for. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *body, size_t *size,
