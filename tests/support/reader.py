@@ -1,5 +1,5 @@
 """A reader who pastes what a page says: a terminal here, or terminals on several hosts (support/hosts.py), each with a home and a
-name of its own, between which `ssh` and `scp` go by the switch's names instead of by sshd."""
+name of its own, between which `ssh` and `scp` go without sshd, and where `pgrep` and `pkill` see that host's processes only."""
 
 import os
 import pathlib
@@ -30,6 +30,9 @@ exec {site}/enter "$host" sh -c "$*"
 SCP = """#!/bin/sh
 host=${{2%%:*}}
 exec cp -p "$1" {site}/"${{host#*@}}"/"${{2#*:}}"
+"""
+PROCESSES = """#!/bin/sh
+exec /usr/bin/{tool} --ns $$ --nslist net "$@"
 """
 
 
@@ -112,8 +115,9 @@ class Site:
             (self.folder / name / "examples").symlink_to(build.ROOT / "examples")
             lines.append(f"{host.address} {name} {name}.example")
         (self.folder / "hosts").write_text("\n".join(lines) + "\n")
-        for file, text in (("enter", ENTER), ("bin/ssh", SSH), ("bin/scp", SCP)):
-            (self.folder / file).write_text(text.format(network=self.network.name, site=self.folder, path=path))
+        files = {"enter": ENTER, "bin/ssh": SSH, "bin/scp": SCP, "bin/pgrep": PROCESSES, "bin/pkill": PROCESSES}
+        for file, text in files.items():
+            (self.folder / file).write_text(text.format(network=self.network.name, site=self.folder, path=path, tool=file[4:]))
             (self.folder / file).chmod(0o755)
 
     def write(self, scripts):
@@ -138,7 +142,7 @@ class Site:
         said = ""
         for line in text.splitlines():
             host, command = re.fullmatch(r"([\w-]+)\$ +(.*)", line).groups()
-            ending = self.pid(host) if re.search(r"\bPID\b", command) else None
+            ending = self.pid(host) if command.startswith("kill PID") else None
             if self.STAYS.match(command):
                 self.others.append(self._terminal(host))
                 said += self.others[-1].run(command, end="ready ")
@@ -147,7 +151,10 @@ class Site:
                 self.terminals[host] = self._terminal(host)
             said += self.terminals[host].run(command.replace("PID", str(ending)))
             if ending:
-                self.world.wait_gone([ending], build.scaled(20))
+                try:
+                    self.world.wait_gone([ending], build.scaled(20))
+                except AssertionError as why:
+                    raise AssertionError(f"{line}: {why}\n{self.logs()}") from None
         return said
 
     def logs(self):
@@ -157,11 +164,9 @@ class Site:
         """Ends all that the page has left running."""
         for process in [p for p in self.world.living() if p.name in ("promp-node", "promp-broker")]:
             proc.kill(process.pid, 15)
-        for terminal in self.terminals.values():
-            terminal.close()
-        for terminal in self.others:
-            terminal.process.stdin.close()
-            terminal.process.wait(build.scaled(20))
+        for terminal in [*self.terminals.values(), *self.others]:
+            terminal.process.kill()
+            terminal.process.wait()
         deadline = time.monotonic() + build.scaled(20)
         while time.monotonic() < deadline and [p for p in self.world.living() if p.name.startswith("promp-")]:
             time.sleep(0.02)
