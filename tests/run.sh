@@ -189,7 +189,8 @@ run_tests() {
     *) die "there is no part '$part' of the tests: full, unit, sim or system" ;;
     esac
     need $packages_test
-    [ "$part" != full ] || need $packages_lint $packages_package $packages_deploy $packages_vm
+    whole=$part
+    [ "$whole" != full ] || need $packages_lint $packages_package $packages_deploy $packages_vm
     if prepare "$part"; then
         for part in $parts; do
             [ "$part" != deploy ] || once "packages" make_packages
@@ -198,6 +199,7 @@ run_tests() {
     else
         once "the build" false
     fi
+    [ "$whole" != full ] || kept=0
     report_all
 }
 
