@@ -218,8 +218,8 @@ static promp_err_t start_daemon(promp_metrics_http_t *http, promp_error_t *error
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)PROMP_LIMIT_METRICS_CONNECTIONS,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)PROMP_LIMIT_METRICS_ADDRESS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PROMP_LIMIT_METRICS_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(PROMP_TIME_METRICS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, http, MHD_OPTION_END);
+        (unsigned)(PROMP_TIME_METRICS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
     if (!http->daemon)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "libmicrohttpd");
     http->listening = -1; /* the daemon's */
