@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -11,10 +12,13 @@
 
 #include "scratch.h"
 
-#define PREFIX "promp-"
-#define SUFFIX ".lock"
-#define DIGITS 32 /* of a node's identity */
-#define STEM   (sizeof PREFIX - 1 + DIGITS)
+#define PREFIX    "promp-"
+#define SUFFIX    ".lock"
+#define DIGITS    32 /* of a node's identity */
+#define OWN_TRIES 100
+#define OWN_PACE  5 /* ms between them */
+
+#define STEM (sizeof PREFIX - 1 + DIGITS)
 
 static char *lock_path(const promp_id_t *node, char path[PROMP_SCRATCH_PATH])
 {
@@ -38,16 +42,43 @@ static bool is_ours(int fd, mode_t kind)
     return fstat(fd, &s) == 0 && (s.st_mode & S_IFMT) == kind && s.st_uid == geteuid();
 }
 
+/* Locks it, if it still has its name then. */
+static bool lock_file(int fd, int how)
+{
+    struct stat s;
+
+    return flock(fd, how | LOCK_NB) == 0 && fstat(fd, &s) == 0 && s.st_nlink > 0;
+}
+
+/* -1: it could not be opened, and errno; or *again: somebody has found it before it was locked, and removes it. */
+static int try_own(const char *path, bool *again)
+{
+    int fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+
+    *again = false;
+    if (fd < 0)
+        return -1;
+    if (is_ours(fd, S_IFREG)) {
+        if (lock_file(fd, LOCK_SH))
+            return fd;
+        *again = true;
+    }
+    close(fd);
+    errno = EEXIST;
+    return -1;
+}
+
 int promp_scratch_own(const promp_id_t *node)
 {
     char path[PROMP_SCRATCH_PATH];
-    int fd = open(lock_path(node, path), O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    bool again;
+    int fd = try_own(lock_path(node, path), &again);
 
-    if (fd >= 0 && is_ours(fd, S_IFREG) && flock(fd, LOCK_SH | LOCK_NB) == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    for (int i = 0; fd < 0 && again && i < OWN_TRIES; i++) {
+        poll(NULL, 0, OWN_PACE);
+        fd = try_own(path, &again);
+    }
+    return fd;
 }
 
 /* "promp-NODE" and nothing but digits behind it and a dot: a folder of that node. */
@@ -117,7 +148,7 @@ void promp_scratch_disown(const promp_id_t *node, int fd)
     if (fd < 0)
         return;
     base = open_base(base_path(path));
-    if (base >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+    if (base >= 0 && lock_file(fd, LOCK_EX))
         remove_all(base, path, strrchr(lock_path(node, lock), '/') + 1);
     if (base >= 0)
         close(base);
@@ -128,7 +159,7 @@ void promp_scratch_disown(const promp_id_t *node, int fd)
 static bool inherit_one(int base, const char *base_name, const char *lock)
 {
     int fd = openat(base, lock, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    bool alone = fd >= 0 && is_ours(fd, S_IFREG) && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    bool alone = fd >= 0 && is_ours(fd, S_IFREG) && lock_file(fd, LOCK_EX);
 
     if (alone)
         remove_all(base, base_name, lock);

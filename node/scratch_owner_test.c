@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -115,6 +116,28 @@ static void the_last(void **state)
     promp_scratch_disown(&node, -1);
 }
 
+static void found_at_once(void **state)
+{
+    /* Who takes part while another one looks for what is left has his file all the same, each of many times. */
+    pid_t pid = fork();
+
+    (void)state;
+    if (!pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            promp_scratch_inherit();
+    }
+    for (int i = 0; i < 2000; i++) {
+        int fd = promp_scratch_own(&node);
+
+        assert_true(fd >= 0);
+        assert_true(is_there(&node, ".lock"));
+        close(fd);
+    }
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void nobody_elses(void **state)
 {
     /* What has no lock file, or another name, or is a link, stays; links are not followed. */
@@ -189,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(killed, setup, teardown),
                                        cmocka_unit_test_setup_teardown(the_last, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(found_at_once, setup, teardown),
                                        cmocka_unit_test_setup_teardown(nobody_elses, setup, teardown),
                                        cmocka_unit_test_setup_teardown(of_others, setup, teardown),
                                        cmocka_unit_test_setup_teardown(open_to_others, setup, teardown)};
