@@ -51,7 +51,7 @@ static void dial(end_t *end)
     static const promp_id_t none;
     sim_t *sim = end->cluster->sim;
     promp_message_t hello = {.type = PROMP_TYPE_HELLO,
-                             .hello = {.version_low = 1, .version_high = 1, .role = 1}};
+                             .hello = {.version_low = 1, .version_high = PROMP_VERSION_HIGH, .role = 1}};
 
     end->conn = cluster_dial(end);
     end->heard = sim->now;
