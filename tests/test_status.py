@@ -228,4 +228,4 @@ def test_drain_needs_an_admin(site, broker):  # noqa: F811
     for args in ((), ("a", "b"), ("a b",), ("--force", "a")):
         site.run(PROMP, "drain", "--config", config, *args, code=2)
         assert "promp drain --help" in site.complaint
-    assert "promp drain big" in site.run(PROMP, "drain", "--help")
+    assert "promp drain node7" in site.run(PROMP, "drain", "--help")

@@ -23,7 +23,7 @@ static const char help[] = "promp drain - takes a node out of service, for its m
                            "\n"
                            "example:\n"
                            "  broker$  promp-auth token admin | ssh alice@laptop promp join -\n"
-                           "  laptop$  promp drain big\n"
+                           "  laptop$  promp drain node7\n"
                            "\n"
                            "Exit codes: 0 the broker has taken it out; 1 not, a line on standard error has "
                            "the number that docs/errors.md explains;\n"
