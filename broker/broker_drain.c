@@ -51,6 +51,7 @@ void promp_broker_drain_asked(promp_broker_core_t *core, promp_broker_peer_t *pe
     }
     node->drains = true;
     node->places = 0;
+    promp_broker_status_node(core, node, true);
     if (node->peer)
         promp_broker_drain_tell(core, node);
     promp_broker_place_review_soon(core);
