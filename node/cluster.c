@@ -147,6 +147,8 @@ static promp_err_t prepare(cluster_t *c, int *code)
         if (*code)
             return PROMP_ERR_STATE;
         joined = true;
+        if (c->options->join_only)
+            return PROMP_ERR_STATE; /* with exit code 0 */
     }
     if (!check_key(c, &error) && !find_pythons(c, &error))
         return PROMP_OK;

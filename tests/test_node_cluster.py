@@ -82,6 +82,18 @@ def test_tokens(c, broker):
     assert "without --join" in refuses(c, "KEY_EXISTS", "--join", "-", stdin=c.token("node"), config="one", code=1)
 
 
+def test_join_only(c, broker):
+    """--join-only ends when it has joined, and has offered nothing; the next start needs no token, and serves."""
+    config = c.config("later")
+    done = node(c, "--join", "-", "--join-only", "--name", "later", stdin=c.token("node"), config="later", code=0)
+    assert done.stdout == "" and "joined" in done.stderr
+    assert "welcome" not in broker.said() and not list(config.glob("*.joining"))
+    refuses(c, "KEY_EXISTS", "--join", "-", "--join-only", stdin=c.token("node"), config="later", code=1)
+    again = cluster.Program(c, "later", [NODE, "--config", str(config)])
+    assert again.line(READY).group(2) == "later"
+    assert again.stop() == 0
+
+
 def test_nothing_secret_is_seen(c, broker):
     """The token is on no command line, in no environment and in no log; the key can be read by its owner alone."""
     token = c.token("node", "--name", "quiet")
