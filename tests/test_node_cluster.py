@@ -421,6 +421,22 @@ def test_drain_cut_short(c, manager, second):
     assert not c.world.workers()
 
 
+@pytest.mark.root
+def test_signal_to_process_1(c, broker):
+    """In a container a node is process 1, for which a signal is lost that comes before it is waited for: it ends all the same."""
+    config = joined(c)
+    slow, asked = c.folder / "slow", c.folder / "asked"
+    slow.write_text(f"#!/bin/sh\ntouch {asked}\nuntil [ -e {asked}.done ]; do sleep 0.01; done\necho 3.11\n")
+    slow.chmod(0o755)
+    program = cluster.Program(c, "first", ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
+                                           NODE, "--config", str(config), "--python", str(slow)])
+    proc.wait_until(asked.exists, 10, program.said)
+    keeper, = [p for p in c.world.living() if p.parent == program.pid]
+    proc.kill(keeper.pid, signal.SIGTERM)
+    (c.folder / "asked.done").touch()
+    assert program.process.wait(scaled(10)) == 0, program.said()
+
+
 def test_drain_time_out(c, broker):
     """Workers that do not end in --drain-timeout are ended."""
     c.first = c.node("node", "--places", "2", "--drain-timeout", "500")

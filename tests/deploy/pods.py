@@ -4,6 +4,7 @@ have the owners and modes that a kubelet gives them."""
 
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,7 @@ class Pod:
         self.kube, self.manifest, self.name, self.host = kube, manifest, name, host
         self.spec = manifest["spec"]["template"]["spec"]
         self.folder = kube.folder / "pods" / name
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.security = self.spec["securityContext"]
         self.volumes = {v["name"]: self._volume(v) for v in self.spec.get("volumes", ())}
@@ -203,6 +205,13 @@ class Pod:
 
     def terminate(self):
         """SIGTERM; it has to end with 0 within its time of grace, and a test has not more than 30 s of that."""
-        os.kill(self.first(), signal.SIGTERM)
+        first = self.first()
+
+        def waits():
+            blocked = re.search(r"^SigBlk:\s*(\w+)$", open(f"/proc/{first}/status").read(), re.M).group(1)
+            return int(blocked, 16) >> signal.SIGTERM - 1 & 1
+
+        proc.wait_until(waits, 10, self.said)  # before, the kernel drops it: it is process 1
+        os.kill(first, signal.SIGTERM)
         code = self.process.wait(min(self.spec["terminationGracePeriodSeconds"], 30))
         assert code == 0, f"{self.name} ended with {code}: {self.said()}"
