@@ -62,6 +62,13 @@ static enum MHD_Result say_line(struct MHD_Connection *connection, unsigned stat
     return say(connection, status, "text/plain; charset=utf-8", line, strlen(line));
 }
 
+/* Paths are compared as they were sent. */
+static size_t keep(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg, (void)connection;
+    return strlen(text);
+}
+
 /* The head of a request has come; a body is not waited for. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *body, size_t *size,
@@ -211,8 +218,8 @@ static promp_err_t start_daemon(promp_metrics_http_t *http, promp_error_t *error
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)PROMP_LIMIT_METRICS_CONNECTIONS,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)PROMP_LIMIT_METRICS_ADDRESS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PROMP_LIMIT_METRICS_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(PROMP_TIME_METRICS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, http, MHD_OPTION_END);
+        (unsigned)(PROMP_TIME_METRICS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
     if (!http->daemon)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "libmicrohttpd");
     http->listening = -1; /* the daemon's */

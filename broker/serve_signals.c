@@ -57,7 +57,7 @@ static promp_err_t reload_config(promp_serve_t *s, promp_error_t *error)
         strcmp(config.metrics, s->config.metrics) != 0)
         promp_serve_say(s, PROMP_LOG_WARNING, PROMP_OK,
                         PROMP_CONFIG_FILE
-                        ": listen, peers, threads, gather and metrics count from the next start on");
+                        ": listen, metrics, peers, threads and gather count from the next start on");
     strcpy(s->config.passphrase, config.passphrase);
     if (s->options->passphrase_fd >= 0 || is_pipe(config.passphrase))
         return PROMP_OK;
