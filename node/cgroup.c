@@ -261,6 +261,9 @@ void promp_cgroup_close(promp_cgroup_t *group)
     if (ours >= 0 && group->moved)
         move_up(group, ours);
     remove_groups(group->folder, false);
+    free(group->late);
+    group->late = NULL;
+    group->lates = 0;
     close(group->folder);
     group->folder = -1;
     if (ours < 0)

@@ -20,6 +20,8 @@ typedef struct {
     bool memory, cpus, processes; /* which limits hold */
     const char *why;              /* not all of them do; static. NULL: all do */
     bool moved;                   /* the node stands in `node` */
+    uint64_t *late;               /* groups of workers that were not empty yet when they should go */
+    size_t lates;
 } promp_cgroup_t;
 
 /* What the limits of a worker's tree are. */
@@ -59,8 +61,8 @@ bool promp_cgroup_kill(const promp_cgroup_t *group, uint64_t serial);
 /* Whether the kernel has killed somebody in it for want of memory; *limit: its own limit, where that was reached, else 0. Only where
  * group->memory. */
 bool promp_cgroup_starved(const promp_cgroup_t *group, uint64_t serial, uint64_t *limit);
-/* Removes it once it is empty. */
-void promp_cgroup_remove(const promp_cgroup_t *group, uint64_t serial);
+/* Removes it; where it is not empty yet, with one of the next. */
+void promp_cgroup_remove(promp_cgroup_t *group, uint64_t serial);
 
 /* --- inside --- */
 

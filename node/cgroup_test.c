@@ -28,6 +28,7 @@ static const char *const usual[] = {
     "cgroup.procs", "cgroup.kill",     "cgroup.events",    "cgroup.subtree_control",
     "memory.max",   "memory.swap.max", "memory.oom.group", "cpu.weight",
     "cpu.max",      "pids.max",        "memory.events",    NULL};
+static bool busy;           /* no group is empty */
 static const char *missing; /* one of those that is not there */
 
 int __real_mkdirat(int at, const char *name, mode_t mode);
@@ -64,8 +65,10 @@ int __wrap_unlinkat(int at, const char *name, int flags)
     int folder = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char text[16];
 
-    if (folder >= 0 && promp_cgroup_read(folder, "cgroup.procs", text, sizeof text) && text[0] != '0') {
-        close(folder);
+    if (busy ||
+        (folder >= 0 && promp_cgroup_read(folder, "cgroup.procs", text, sizeof text) && text[0] != '0')) {
+        if (folder >= 0)
+            close(folder);
         errno = EBUSY;
         return -1;
     }
@@ -247,6 +250,28 @@ static void cannot_be_limited(void **state)
     promp_cgroup_remove(&fake->group, 2);
 }
 
+static void not_empty_yet(void **state)
+{
+    /* A group whose processes take their time to go is removed with a later one. */
+    const promp_cgroup_limits_t limits = {.processes = 1};
+    fake_t *fake = *state;
+
+    begin(fake);
+    for (uint64_t i = 1; i <= 4; i++)
+        close(made(fake, i, &limits));
+    busy = true;
+    promp_cgroup_remove(&fake->group, 1);
+    promp_cgroup_remove(&fake->group, 2);
+    assert_int_equal(faccessat(fake->group.folder, "w1", F_OK, 0), 0);
+    busy = false;
+    promp_cgroup_remove(&fake->group, 3);
+    for (int i = 1; i <= 3; i++)
+        assert_int_equal(faccessat(fake->group.folder, i == 1 ? "w1" : i == 2 ? "w2" : "w3", F_OK, 0), -1);
+    promp_cgroup_remove(&fake->group, 3); /* again is fine */
+    assert_int_equal(fake->group.lates, 0);
+    promp_cgroup_remove(&fake->group, 4);
+}
+
 static void starved(void **state)
 {
     /* Killed for want of memory, and whether by its own limit; reaching a limit alone kills nobody. */
@@ -334,6 +359,7 @@ int main(void)
                                        cmocka_unit_test_setup_teardown(not_alone, setup, teardown),
                                        cmocka_unit_test_setup_teardown(no_controllers, setup, teardown),
                                        cmocka_unit_test_setup_teardown(cannot_be_limited, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(not_empty_yet, setup, teardown),
                                        cmocka_unit_test_setup_teardown(starved, setup, teardown),
                                        cmocka_unit_test_setup_teardown(stale, setup, teardown),
                                        cmocka_unit_test_setup_teardown(forks, setup, teardown)};

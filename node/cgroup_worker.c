@@ -136,10 +136,30 @@ bool promp_cgroup_starved(const promp_cgroup_t *group, uint64_t serial, uint64_t
     return event(text, "\noom_kill ") > 0;
 }
 
-void promp_cgroup_remove(const promp_cgroup_t *group, uint64_t serial)
+static bool gone(const promp_cgroup_t *group, uint64_t serial)
 {
     char name[PROMP_CGROUP_NAME];
 
-    if (group->folder >= 0)
-        unlinkat(group->folder, promp_cgroup_name("w", serial, "", name), AT_REMOVEDIR);
+    return unlinkat(group->folder, promp_cgroup_name("w", serial, "", name), AT_REMOVEDIR) == 0 ||
+           errno != EBUSY;
+}
+
+void promp_cgroup_remove(promp_cgroup_t *group, uint64_t serial)
+{
+    uint64_t *grown;
+    size_t kept = 0;
+
+    if (group->folder < 0)
+        return;
+    for (size_t i = 0; i < group->lates; i++)
+        if (!gone(group, group->late[i]))
+            group->late[kept++] = group->late[i];
+    group->lates = kept;
+    if (gone(group, serial))
+        return;
+    grown = reallocarray(group->late, kept + 1, sizeof *grown);
+    if (!grown)
+        return; /* it goes with the node */
+    group->late = grown;
+    group->late[group->lates++] = serial;
 }
