@@ -245,7 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pass(&w, 5000);
     promp_broker_core_count(w.core, &count);
     fuzz_check(w.peer[HONEST_MANAGER] && w.peer[HONEST_NODE]);
-    fuzz_check(count.sessions == 1 && count.waiting == 0 && count.unrooted == 0 && count.starts_waiting == 0);
+    fuzz_check(count.sessions == 1 && count.waiting == 0 && count.unrooted == 0 && count.starts_bytes == 0);
     fuzz_check(count.places == 8 && count.places_used == 1 && count.managers == 1 && count.nodes == 1 &&
                !count.others);
     promp_broker_core_destroy(&w.core);
