@@ -40,6 +40,7 @@
 #include "base.h"
 #include "frame.h"
 #include "limits.h"
+#include "message.h"
 
 typedef struct promp_broker_core promp_broker_core_t;
 
@@ -53,6 +54,9 @@ typedef enum {
 } promp_broker_role_t;
 
 #define PROMP_BROKER_UNLIMITED UINT64_MAX
+
+/* The rows of counters.h. Of nodes, only what those offer that are connected and take new workers counts as room. */
+typedef promp_msg_counters_t promp_broker_counters_t;
 
 /* What the store says of a key that may come in now. */
 typedef struct {
@@ -75,6 +79,8 @@ typedef struct {
      * it may not come in (any other number; peers are told KEY_REFUSED whichever it is). Reads memory, does not wait, does not
      * call the core. */
     promp_err_t (*key)(void *arg, const promp_id_t *key, promp_broker_key_info_t *info);
+    /* Fills in those counters that are the shell's: connections and joins. NULL: they stay 0. Like key. */
+    void (*count)(void *arg, promp_broker_counters_t *counters);
     void *arg;
 } promp_broker_config_t;
 
@@ -138,24 +144,7 @@ int64_t promp_broker_core_tick(promp_broker_core_t *core, int64_t now);
 
 /* --- figures --- */
 
-typedef struct {
-    /* what there is */
-    uint64_t managers, nodes, others; /* connections after HELLO; others: observers, admins */
-    uint64_t handshakes;              /* connections before it */
-    uint64_t sessions;                /* of any state */
-    uint64_t waiting, asked, running, ended;
-    uint64_t unrooted; /* child sessions whose parent has not been told since this broker started */
-    uint64_t places, places_used; /* of connected nodes */
-    uint64_t data_waiting;        /* bytes */
-    uint64_t starts_waiting;      /* bytes of starts that no node has answered */
-    /* what has happened */
-    uint64_t starts, starts_refused; /* asked for by managers; refused in the end */
-    uint64_t relayed_frames, relayed_bytes;
-    uint64_t congested, no_route; /* answers given */
-    uint64_t kicked[3];           /* peers: for what they sent, for silence, because of their key */
-    uint64_t orphans;             /* sessions of nodes that were told to end them, as nobody may own them */
-} promp_broker_counters_t;
-
+/* Takes no longer for many nodes or sessions. */
 void promp_broker_core_count(const promp_broker_core_t *core, promp_broker_counters_t *counters);
 
 #endif

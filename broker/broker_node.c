@@ -85,6 +85,7 @@ promp_err_t promp_broker_node_offer(promp_broker_core_t *core, promp_broker_peer
     copy(node->labels, offer->labels);
     copy(node->pythons, offer->pythons);
     node->due = node->settled;
+    promp_broker_status_node(core, node, true);
     promp_broker_place_review_soon(core);
     return PROMP_OK;
 }
@@ -148,6 +149,7 @@ void promp_broker_node_away(promp_broker_core_t *core, promp_broker_node_t *node
     }
     node->peer->node = NULL;
     node->peer = NULL;
+    promp_broker_status_node(core, node, true);
     promp_broker_heap_sooner(&core->timers, &node->timer, node->heard + lease);
 }
 
@@ -155,6 +157,7 @@ static void free_node(promp_broker_core_t *core, promp_broker_node_t *node)
 {
     promp_broker_key_t *key = node->key;
 
+    promp_broker_status_node(core, node, false);
     promp_list_remove(&core->nodes, &node->member);
     promp_broker_heap_release(&core->timers, &node->timer);
     key->node = NULL;

@@ -80,8 +80,8 @@ static promp_err_t within_limits(const promp_broker_core_t *core, const promp_br
 {
     if (key->workers >= key->info.workers || core->count.sessions >= PROMP_LIMIT_SESSIONS)
         return PROMP_ERR_LIMIT_WORKERS;
-    if (core->count.starts_waiting + size > PROMP_LIMIT_STARTS ||
-        key->starts + size > PROMP_LIMIT_STARTS_KEY || key->held + size > promp_broker_key_bytes(key))
+    if (core->count.starts_bytes + size > PROMP_LIMIT_STARTS || key->starts + size > PROMP_LIMIT_STARTS_KEY ||
+        key->held + size > promp_broker_key_bytes(key))
         return PROMP_ERR_START_QUEUE;
     return PROMP_OK;
 }
@@ -120,7 +120,7 @@ static promp_broker_start_t *keep(promp_broker_core_t *core, promp_broker_key_t 
         return NULL;
     }
     start->ask = m.start;
-    core->count.starts_waiting += start->size;
+    core->count.starts_bytes += start->size;
     key->starts += start->size;
     key->held += start->size;
     return start;

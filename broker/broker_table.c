@@ -77,7 +77,7 @@ void promp_broker_table_drop_start(promp_broker_core_t *core, promp_broker_sessi
 {
     if (!s->start)
         return;
-    core->count.starts_waiting -= s->start->size;
+    core->count.starts_bytes -= s->start->size;
     if (s->key) {
         s->key->held -= s->start->size;
         s->key->starts -= s->start->size;
@@ -246,9 +246,10 @@ void promp_broker_table_place(promp_broker_core_t *core, promp_broker_session_t 
     node->used_cpus += s->needs.cpus;
     node->used_gpus += s->needs.gpus;
     node->used_memory += s->needs.memory;
+    promp_broker_status_node(core, node, true);
 }
 
-void promp_broker_table_vacate(promp_broker_session_t *s)
+void promp_broker_table_vacate(promp_broker_core_t *core, promp_broker_session_t *s)
 {
     if (!s->holds || PROMP_MUTANT(16))
         return;
@@ -258,6 +259,7 @@ void promp_broker_table_vacate(promp_broker_session_t *s)
     s->node->used_gpus -= s->needs.gpus;
     s->node->used_memory -= s->needs.memory;
     s->node->due = true;
+    promp_broker_status_node(core, s->node, true);
 }
 
 void promp_broker_table_unplace(promp_broker_core_t *core, promp_broker_session_t *s)
@@ -265,7 +267,7 @@ void promp_broker_table_unplace(promp_broker_core_t *core, promp_broker_session_
     if (!s->node)
         return;
     promp_broker_table_cut(core, s, PROMP_BROKER_TO_WORKER);
-    promp_broker_table_vacate(s);
+    promp_broker_table_vacate(core, s);
     promp_list_remove(&s->node->sessions, &s->placed);
     s->node = NULL;
 }

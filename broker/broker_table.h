@@ -58,6 +58,14 @@ typedef struct {
     uint64_t memory;
 } promp_broker_needs_t;
 
+/* What of a node is in the figures. */
+typedef struct {
+    uint8_t ready, draining, away; /* 1 in one of them */
+    uint32_t places;
+    promp_broker_needs_t has;
+    uint64_t used, used_cpus, used_gpus, used_memory;
+} promp_broker_share_t;
+
 struct promp_broker_node {
     promp_broker_key_t *key;
     promp_node_t member; /* in core->nodes, the one that was given work last at the end */
@@ -73,6 +81,7 @@ struct promp_broker_node {
     promp_list_t sessions; /* promp_broker_session_t.placed */
     size_t count;          /* for a comparison of nodes */
     bool due;              /* it may have places for starts that wait */
+    promp_broker_share_t share;
     promp_broker_timer_t timer;
 };
 
@@ -180,6 +189,8 @@ void promp_broker_key_release(promp_broker_core_t *core, promp_broker_key_t *key
 uint64_t promp_broker_key_bytes(const promp_broker_key_t *key);
 
 /* broker_status.c */
+/* Something of a node has changed that is in the figures; there: it is not about to be freed. */
+void promp_broker_status_node(promp_broker_core_t *core, promp_broker_node_t *node, bool there);
 /* Answers STATUS. */
 void promp_broker_status_tell(promp_broker_core_t *core, promp_broker_peer_t *peer);
 
@@ -214,7 +225,7 @@ void promp_broker_table_unbind(promp_broker_core_t *core, promp_broker_session_t
 void promp_broker_table_place(promp_broker_core_t *core, promp_broker_session_t *s,
                               promp_broker_node_t *node);
 /* Its process has ended: what it took of the node is free. */
-void promp_broker_table_vacate(promp_broker_session_t *s);
+void promp_broker_table_vacate(promp_broker_core_t *core, promp_broker_session_t *s);
 /* It waits for a place, as the first or the last one of its key. */
 void promp_broker_table_queue(promp_broker_core_t *core, promp_broker_session_t *s, bool first);
 void promp_broker_table_unplace(promp_broker_core_t *core, promp_broker_session_t *s);

@@ -2,6 +2,15 @@
 #include "local.h"
 #include "serve_inside.h"
 
+/* For the core: what it does not see. arg is the promp_serve_t. */
+static void count(void *arg, promp_broker_counters_t *counters)
+{
+    const promp_serve_t *s = arg;
+
+    promp_serve_port_count(s, counters);
+    promp_serve_join_count(s, counters);
+}
+
 promp_err_t promp_serve_core_new(promp_serve_t *s, int64_t now)
 {
     const promp_broker_config_t config = {.seed = s->seed,
@@ -9,6 +18,7 @@ promp_err_t promp_serve_core_new(promp_serve_t *s, int64_t now)
                                           .build = promp_local_build(),
                                           .gather = s->config.gather,
                                           .key = promp_serve_keys_find,
+                                          .count = count,
                                           .arg = s};
 
     s->core = promp_broker_core_new(&config, now);

@@ -2,7 +2,6 @@
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@ static const char help[] = "promp status - what the broker of the cluster does a
                            "\n"
                            "usage: promp status [--json] [--config DIR]\n"
                            "\n"
-                           "  --json        for programs: one object\n"
+                           "  --json        for programs: one object; cpus in thousandths of a processor\n"
                            "  --config DIR  folder of keys (default: $PROMP_CONFIG, ~/.config/promp)\n"
                            "\n"
                            "The folder must have joined as observer or admin.\n"
@@ -28,60 +27,31 @@ static const char help[] = "promp status - what the broker of the cluster does a
                            "docs/errors.md explains; 2 wrong\n"
                            "usage.\n";
 
-#define ROW(group, label, field)                                                                             \
-    {                                                                                                        \
-        group, label, #field, offsetof(promp_msg_counters_t, field)                                          \
-    }
-
-static const struct {
-    const char *group, *label, *name;
-    size_t at;
-} rows[] = {ROW("connections", "managers", managers),
-            ROW("", "nodes", nodes),
-            ROW("", "observers and admins", others),
-            ROW("", "not yet greeted", handshakes),
-            ROW("sessions", "in all", sessions),
-            ROW("", "waiting for a place", waiting),
-            ROW("", "asked of a node", asked),
-            ROW("", "running", running),
-            ROW("", "ended, record waits", ended),
-            ROW("", "parent not known yet", unrooted),
-            ROW("places", "of all nodes", places),
-            ROW("", "in use", places_used),
-            ROW("waiting here", "bytes of data", data_waiting),
-            ROW("", "bytes of starts", starts_waiting),
-            ROW("since its start", "workers asked for", starts),
-            ROW("", "refused", starts_refused),
-            ROW("", "frames passed on", relayed_frames),
-            ROW("", "bytes passed on", relayed_bytes),
-            ROW("", "answered: congested", congested),
-            ROW("", "answered: no route", no_route),
-            ROW("", "dropped: broke a rule", kicked_broken),
-            ROW("", "dropped: silent", kicked_silent),
-            ROW("", "dropped: key", kicked_key),
-            ROW("", "workers without owner", orphans)};
-
-#define ROWS (sizeof rows / sizeof *rows)
-
-static uint64_t value(const promp_msg_counters_t *counters, size_t row)
-{
-    uint64_t number;
-
-    memcpy(&number, (const char *)counters + rows[row].at, sizeof number);
-    return number;
-}
-
 static void print_table(const promp_msg_counters_t *counters, const char *address)
 {
+    size_t count;
+    const promp_counters_row_t *row = promp_counters_rows(&count);
+
     printf("broker %s\n", address);
-    for (size_t i = 0; i < ROWS; i++)
-        printf("%-16s %-22s %20" PRIu64 "\n", rows[i].group, rows[i].label, value(counters, i));
+    for (size_t i = 0; i < count; i++) {
+        const bool first = i == 0 || strcmp(row[i].group, row[i - 1].group) != 0;
+        const uint64_t value = promp_counters_value(counters, &row[i]);
+
+        printf("%-16s %-22s ", first ? row[i].group : "", row[i].text);
+        if (row[i].kind == PROMP_COUNTERS_MILLI)
+            printf("%16" PRIu64 ".%03" PRIu64 "\n", value / 1000, value % 1000);
+        else
+            printf("%20" PRIu64 "\n", value);
+    }
 }
 
 static void print_json(const promp_msg_counters_t *counters)
 {
-    for (size_t i = 0; i < ROWS; i++)
-        printf("%s\"%s\": %" PRIu64, i ? ", " : "{", rows[i].name, value(counters, i));
+    size_t count;
+    const promp_counters_row_t *row = promp_counters_rows(&count);
+
+    for (size_t i = 0; i < count; i++)
+        printf("%s\"%s\": %" PRIu64, i ? ", " : "{", row[i].field, promp_counters_value(counters, &row[i]));
     puts("}");
 }
 

@@ -11,6 +11,7 @@
 
 #include "base.h"
 #include "buf.h"
+#include "counters.h"
 #include "frame.h"
 #include "limits.h"
 

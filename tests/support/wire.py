@@ -16,6 +16,8 @@ NONE = bytes(16)
 def _rows():
     """{"HELLO": (number, [(kind, name), ...]), ...}"""
     text = re.sub(r"/\*.*?\*/", "", (ROOT / "lib/proto/messages.def").read_text(), flags=re.S)
+    counters = re.findall(r"^ +ROW\((\w+),", (ROOT / "lib/proto/counters.h").read_text(), flags=re.M)
+    text = text.replace("PROMP_COUNTERS(PROMP_COUNTERS_FIELD)", " ".join(f"U64({name}, )" for name in counters))
     rows = {}
     for row in re.findall(r"PROMP_MESSAGE\((.*?)\)\s*(?=PROMP_MESSAGE|\Z)", text, flags=re.S):
         head = re.match(r"\s*(\w+),\s*\w+,\s*(\d+),", row)
