@@ -20,6 +20,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "deploy: installed packages, images, units: ./dev test-deploy")
     config.addinivalue_line("markers", "vm: a virtual machine with systemd: ./dev test-vm")
     config.addinivalue_line("markers", "sanitize: worth a run with sanitizers; set by itself where nothing speaks against it")
+    config.addinivalue_line("markers", "xdist_group(name): one after the other in one process, for what they set up together")
     config.addinivalue_line("markers", "root: needs to be root")
     config.addinivalue_line("markers", "idle_ms(ms): how long the node of this test stays without managers")
     config.addinivalue_line("markers", "plain: makes no sense with a sanitizer (address space limits, CPU time)")
