@@ -86,7 +86,7 @@ static void lost_and_ended(void **state)
     uint8_t key[PROMP_AUTH_KEY_SIZE];
     (void)state;
     strcpy(token, rig_token(PROMP_AUTH_MANAGER, 1));
-    rig_mode(RIG_LOSE_ALL);
+    rig_mode(RIG_LET_IN);
     rig_config.timeout = 1000;
     assert_code(rig_join(token, NULL), PROMP_ERR_BROKER_SILENT);
     assert_int_equal(keys_in_store(), 1);
@@ -103,7 +103,7 @@ static void another_token(void **state)
 {
     uint8_t key[PROMP_AUTH_KEY_SIZE], now[PROMP_AUTH_KEY_SIZE];
     (void)state;
-    rig_mode(RIG_LOSE_ALL);
+    rig_mode(RIG_LET_IN);
     rig_config.timeout = 1000;
     assert_code(rig_join(rig_token(PROMP_AUTH_MANAGER, 1), NULL), PROMP_ERR_BROKER_SILENT);
     key_of("manager.joining", key);
@@ -235,7 +235,7 @@ static void over_a_restart(void **state)
     char token[PROMP_LIMIT_TOKEN + 1];
     (void)state;
     strcpy(token, rig_token(PROMP_AUTH_MANAGER, 1));
-    rig_mode(RIG_LOSE_ALL);
+    rig_mode(RIG_LET_IN);
     rig_config.timeout = 1000;
     assert_code(rig_join(token, NULL), PROMP_ERR_BROKER_SILENT);
     rig_mode(RIG_ANSWER);

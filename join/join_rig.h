@@ -8,14 +8,14 @@
 #include "auth_rig.h"
 
 typedef enum {
-    RIG_ANSWER, /* as a broker does */
-    RIG_LOSE,   /* lets the next joiner's key in and closes the connection without a word; then RIG_ANSWER */
-    RIG_LOSE_ALL, /* the same, and then RIG_SILENT */
-    RIG_SILENT,   /* says nothing */
-    RIG_AWAY,     /* says BROKER_AWAY to the next one; then RIG_ANSWER */
-    RIG_VERSION,  /* refuses with VERSION */
-    RIG_UNKNOWN,  /* refuses with a number that nobody knows */
-    RIG_OTHER,    /* says JOINED in another role */
+    RIG_ANSWER,  /* as a broker does */
+    RIG_LOSE,    /* lets the next joiner's key in and closes the connection without a word; then RIG_ANSWER */
+    RIG_LET_IN,  /* lets joiners' keys in and says nothing */
+    RIG_SILENT,  /* says nothing */
+    RIG_AWAY,    /* says BROKER_AWAY to the next one; then RIG_ANSWER */
+    RIG_VERSION, /* refuses with VERSION */
+    RIG_UNKNOWN, /* refuses with a number that nobody knows */
+    RIG_OTHER,   /* says JOINED in another role */
     RIG_NONSENSE, /* answers with something else */
 } rig_mode_t;
 

@@ -58,14 +58,12 @@ static void let_in(rig_broker_t *broker, promp_zpeer_t peer, const uint8_t *join
     rig_broker_reload(broker);
     if (code)
         refuse(broker, peer, PROMP_ERR_TOKEN_REFUSED);
-    else if (broker->mode == RIG_LOSE || broker->mode == RIG_LOSE_ALL)
+    else if (broker->mode == RIG_LOSE)
         promp_zport_kick(broker->port, peer);
-    else
+    else if (broker->mode != RIG_LET_IN)
         say_joined(broker, peer, &entry);
     if (broker->mode == RIG_LOSE)
         broker->mode = RIG_ANSWER;
-    else if (broker->mode == RIG_LOSE_ALL)
-        broker->mode = RIG_SILENT;
 }
 
 static void on_join(rig_broker_t *broker, promp_zpeer_t peer, const uint8_t *join_key,
@@ -99,8 +97,6 @@ static void on_hello(rig_broker_t *broker, promp_zpeer_t peer, promp_auth_role_t
 {
     const promp_message_t welcome = {.type = PROMP_TYPE_WELCOME,
                                      .welcome = {.version = PROMP_VERSION_HIGH, .node = broker->identity}};
-    if (broker->mode == RIG_SILENT)
-        return;
     if (hello->role != wire_role(role)) {
         refuse(broker, peer, PROMP_ERR_KEY_ROLE);
         return;
