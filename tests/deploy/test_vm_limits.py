@@ -46,8 +46,8 @@ def limited(served):
 
 
 def groups(machine, top):
-    """Folders of the node below top."""
-    return machine.run(f"find {top} -path '*/promp-*' -type d")[1].split()
+    """Names of the groups below top."""
+    return machine.check(f"find {top} -mindepth 1 -type d -printf '%f\\n'").split()
 
 
 def no_workers_left(machine, top):
@@ -60,13 +60,14 @@ def test_limits(limited):
     nothing, asked, one = asks(limited, "limits", limited.node)
     assert re.fullmatch(rf"{UNIT}/promp-\d+/w\d+", asked["group"])
     assert len({x["group"] for x in (nothing, asked, one)}) == 3
+    asked_in = asked["group"]
     del nothing["group"], asked["group"], one["group"]
     usual = {"memory.max": "max", "memory.swap.max": "max", "memory.oom.group": "0", "cpu.weight": "100",
              "cpu.max": "max 100000", "pids.max": "64"}
     assert nothing == one == usual
     assert asked == {**usual, "memory.max": str(96 << 20), "memory.swap.max": "0", "memory.oom.group": "1", "cpu.weight": "250"}
     no_workers_left(limited, UNIT)
-    assert [path.rsplit("/", 1)[1] for path in groups(limited, UNIT)][1:] == ["node"]
+    assert groups(limited, UNIT) == [asked_in.rsplit("/", 2)[1], "node"]
     assert "workers have limits: memory processors processes" in limited.check("journalctl --no-pager -u promp-node")
 
 
@@ -180,4 +181,4 @@ def test_what_is_offered(limited):
     rows = json.loads(limited.check("promp status --config watch --nodes --json"))
     limited.check("systemctl stop small; sudo -u promp-broker promp-auth revoke small --config /etc/promp/broker")
     small, = [row for row in rows["nodes"] if row["name"] == "small"]
-    assert (small["places"], small["cpus"], small["memory"]) == (1, 1500, 200 << 20), small
+    assert (small["places"], small["cpus"], small["memory"]) == (1, 1.5, 200 << 20), small

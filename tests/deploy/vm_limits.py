@@ -61,8 +61,13 @@ def f(begin, seconds):
 
 
 class Manager(ProManager):
+    def start(self, **what):
+        worker = self.startWorker(**what)
+        assert worker, self.lastError()
+        return worker
+
     def go(self, worker, source, *args):
-        assert self.evalPythonFunction(worker, source, "f", list(args), True)
+        self.evalPythonFunction(worker, source, "f", list(args), True)
 
     def until_idle(self):
         end = time.monotonic() + PATIENCE
@@ -83,11 +88,11 @@ class Manager(ProManager):
 
 def limits(m, on):
     asked = {}, {"memory": MEMORY, "cpus": 2.5}, {"cpus": 1}
-    return [m.call(m.startWorker(node=on, **what), LIMITS) for what in asked]
+    return [m.call(m.start(node=on, **what), LIMITS) for what in asked]
 
 
 def memory(m, on):
-    hog, sibling, free = [m.startWorker(node=on, **what) for what in ({"memory": MEMORY}, {"memory": MEMORY}, {})]
+    hog, sibling, free = [m.start(node=on, **what) for what in ({"memory": MEMORY}, {"memory": MEMORY}, {})]
     before = m.call(sibling, FORK)
     m.go(hog, HOG)
     m.until_idle()
@@ -96,20 +101,20 @@ def memory(m, on):
 
 
 def tree(m, on):
-    parent, sibling = m.startWorker(node=on, memory=MEMORY), m.startWorker(node=on)
+    parent, sibling = m.start(node=on, memory=MEMORY), m.start(node=on)
     m.go(parent, TREE)
     m.until_idle()
     return {"end": m.end_of(parent), "sibling": m.call(sibling, FORK)}
 
 
 def bomb(m, on):
-    one, sibling = m.startWorker(node=on), m.startWorker(node=on)
+    one, sibling = m.start(node=on), m.start(node=on)
     made, errno = m.call(one, BOMB)
     return {"made": made, "errno": errno, "sibling": m.call(sibling, FORK)}
 
 
 def shares(m, on):
-    workers = [m.startWorker(node=on, cpus=cpus) for cpus in (1, 3)]
+    workers = [m.start(node=on, cpus=cpus) for cpus in (1, 3)]
     for worker in workers:
         m.call(worker, FORK)
     begin = time.time() + 3
@@ -120,7 +125,7 @@ def shares(m, on):
 
 
 def serves(m, on):
-    worker = m.startWorker(node=on, memory=MEMORY, cpus=2)
+    worker = m.start(node=on, memory=MEMORY, cpus=2)
     return [m.call(worker, FORK), m.call(worker, LIMITS)]
 
 
