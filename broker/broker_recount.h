@@ -14,7 +14,7 @@ static inline bool promp_broker_recount_same(const promp_broker_core_t *core)
 {
     promp_broker_counters_t is = core->count, c = core->count;
 
-    c.nodes_ready = c.nodes_draining = c.nodes_away = c.places = c.places_used = 0;
+    c.nodes_ready = c.nodes_starting = c.nodes_draining = c.nodes_away = c.places = c.places_used = 0;
     c.cpus = c.cpus_used = c.gpus = c.gpus_used = c.memory = c.memory_used = 0;
     for (promp_node_t *n = promp_list_first(&core->nodes); n; n = promp_list_after(&core->nodes, n)) {
         const promp_broker_node_t *node = PROMP_BROKER_OF(n, node, member);
@@ -23,7 +23,8 @@ static inline bool promp_broker_recount_same(const promp_broker_core_t *core)
         c.nodes_draining += node->peer && !node->places;
         if (!node->peer || !node->places)
             continue;
-        c.nodes_ready++;
+        c.nodes_ready += node->settled;
+        c.nodes_starting += !node->settled;
         c.places += node->places;
         c.places_used += promp_broker_recount_least(node->used, node->places);
         c.cpus += node->has.cpus;
