@@ -160,6 +160,15 @@ def test_same_as_status(site, watched):
             assert told == status[field] / (1000 if kind == "MILLI" else 1), field
 
 
+def test_documented(watched):
+    """Aim: docs/operations.md explains every metric, and no other one."""
+    text = (ROOT / "docs/operations.md").read_text()
+    table = "".join(re.findall(r"^\| `promp_.*", text, re.M))
+    named = set(re.findall(r"promp_[a-z_]+", table))
+    assert named == {re.sub(r"\{.*", "", name) for name in watched[1].scrape()}
+    assert set(re.findall(r"\bpromp_[a-z_]+", text)) == named  # the rules too
+
+
 def test_waiting(site, watched):
     """Aim: promp_starts_waiting rises with each start that waits for room, and falls when a node comes; a node that drains or is
     away is told as such and offers nothing."""
