@@ -71,6 +71,16 @@ def test_limits(limited):
     assert "workers have limits: memory processors processes" in limited.check("journalctl --no-pager -u promp-node")
 
 
+def test_after_a_kill(limited):
+    """Aim: a node that was killed and started again has limits as before; nothing of the former one is left."""
+    limited.check("systemctl kill -s KILL --kill-whom=main promp-node")
+    limited.until("! systemctl is-active promp-node", 30)
+    limited.until("systemctl is-active promp-node", 60)
+    assert asks(limited, "limits", limited.node)[1]["memory.max"] == str(96 << 20)
+    no_workers_left(limited, UNIT)
+    assert len(groups(limited, UNIT)) == 2
+
+
 def test_hard_limit_of_processors(limited):
     """Aim: limit-cpus makes the share the most that a worker gets."""
     limited.put("/etc/promp/node/node.zpl", (SETTINGS + "limit-cpus = yes\n").encode())
