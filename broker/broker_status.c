@@ -4,9 +4,10 @@
 /* What a node adds to the figures. */
 static promp_broker_share_t share_of(const promp_broker_node_t *node)
 {
-    promp_broker_share_t share = {.away = !node->peer, .draining = node->peer && !node->places};
+    promp_broker_share_t share = {.away = !node->peer && !node->left,
+                                  .draining = node->peer && !node->places};
 
-    if (share.away || share.draining)
+    if (!node->peer || share.draining)
         return share;
     share.ready = 1;
     share.places = node->places;
