@@ -165,6 +165,7 @@ static promp_err_t hello(promp_broker_core_t *core, promp_broker_peer_t *peer, c
         return PROMP_ERR_KEY_ROLE;
     peer->version = hello->version_high < PROMP_VERSION_HIGH ? hello->version_high : PROMP_VERSION_HIGH;
     peer->lease_told = hello->lease_ms;
+    promp_broker_table_text(peer->build, hello->build);
     --*counter(core, peer);
     peer->up = true;
     ++*counter(core, peer);
@@ -209,6 +210,12 @@ promp_err_t promp_broker_peer_frame(promp_broker_core_t *core, promp_broker_peer
         return PROMP_OK;
     case PROMP_TYPE_STATUS:
         promp_broker_status_tell(core, peer);
+        return PROMP_OK;
+    case PROMP_TYPE_NODES:
+        promp_broker_status_nodes(core, peer, &m->nodes.after);
+        return PROMP_OK;
+    case PROMP_TYPE_DRAIN:
+        promp_broker_drain_asked(core, peer, m->drain.name);
         return PROMP_OK;
     case PROMP_TYPE_BYE:
         bye(core, peer);

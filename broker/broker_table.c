@@ -127,6 +127,7 @@ void promp_broker_table_queue(promp_broker_core_t *core, promp_broker_session_t 
     promp_broker_key_t *key = s->key;
 
     promp_broker_table_state(core, s, PROMP_BROKER_WAITING);
+    core->count.waiting_nowhere += s->nowhere;
     if (!key->waiting.count)
         promp_list_append(&core->turns, &key->turn);
     if (first)
@@ -144,6 +145,8 @@ static void leave_queue(promp_broker_core_t *core, promp_broker_session_t *s)
         core->count.unrooted--;
         return;
     }
+    core->count.waiting_nowhere -= s->nowhere;
+    s->nowhere = false;
     promp_list_remove(&s->key->waiting, &s->waiting);
     if (!s->key->waiting.count)
         promp_list_remove(&core->turns, &s->key->turn);
@@ -270,6 +273,13 @@ void promp_broker_table_unplace(promp_broker_core_t *core, promp_broker_session_
     promp_broker_table_vacate(core, s);
     promp_list_remove(&s->node->sessions, &s->placed);
     s->node = NULL;
+}
+
+void promp_broker_table_text(char *to, promp_slice_t text)
+{
+    if (text.size)
+        memcpy(to, text.data, text.size);
+    to[text.size] = 0;
 }
 
 void promp_broker_table_destroy(promp_broker_core_t *core)

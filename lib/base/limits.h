@@ -86,6 +86,7 @@
 
 /* A broker */
 #define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
+#define PROMP_LIMIT_BUILD       128 /* bytes of a program's name and version */
 #define PROMP_LIMIT_SESSIONS    (1024 * 1024)     /* sessions of all nodes together */
 #define PROMP_LIMIT_WAITING     4096              /* starts that wait for a place */
 #define PROMP_LIMIT_WAITING_KEY 1024              /* those of one key */
@@ -97,6 +98,7 @@
 #define PROMP_LIMIT_BROKER_DATA                                                                              \
     (2 * PROMP_GIB) /* data bytes that wait at the broker, for all peers together */
 
+#define PROMP_LIMIT_NODES_PAGE     64 /* nodes that one NODES is answered with */
 #define PROMP_LIMIT_BROKER_THREADS 16 /* of libzmq: each encrypts about 0.8 GB/s */
 #define PROMP_LIMIT_BROKER_JOINS   8  /* tokens that are looked at in a row, while peers wait */
 

@@ -39,6 +39,8 @@
     ROW(sessions, GAUGE, "sessions", "", "", "sessions", "in all", "sessions of any state")                  \
     ROW(waiting, GAUGE, "starts_waiting", "", "", "sessions", "waiting for a place",                         \
         "starts that wait for room on a node")                                                               \
+    ROW(waiting_nowhere, GAUGE, "starts_waiting_nowhere", "", "", "sessions", "of them: no such node",       \
+        "starts that wait and that no node could serve, of those that have come")                            \
     ROW(asked, GAUGE, "starts_asked", "", "", "sessions", "asked of a node",                                 \
         "starts that a node has been given and has not answered")                                            \
     ROW(running, GAUGE, "workers_running", "", "", "sessions", "running", "workers that run")                \
