@@ -24,7 +24,7 @@ ELSEWHERE = {
     ("README.md", "python3 -m venv"): "deploy/test_newcomer.py",
     ("operations.md", "broker$  sudo apt"): "deploy/conftest.py",
     ("operations.md", "broker$  sudo -u"): "deploy/conftest.py",
-    ("tutorial.md", "./dev build"): "test_docs.py",  # has done it, with another folder
+    ("tutorial.md", "./dev build"): "deploy/test_newcomer.py",
 }
 
 

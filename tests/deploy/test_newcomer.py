@@ -1,4 +1,5 @@
-"""Aim: in a fresh Debian with nothing but git and a shell, what the README says to type on one machine works as it stands there."""
+"""Aim: in a fresh Debian with nothing but git and a shell, what the README and the tutorial say to type on one machine
+works as it stands there."""
 
 import os
 import re
@@ -8,7 +9,7 @@ import subprocess
 import debian_root
 import pytest
 from support import build
-from support.pages import blocks, prose, scripts
+from support.pages import blocks, page, prose, scripts
 
 pytestmark = [pytest.mark.deploy, pytest.mark.root, pytest.mark.plain, pytest.mark.timeout(2400)]
 
@@ -71,6 +72,21 @@ def test_python(fresh):
     said = typed(fresh, block("./dev build\nbuild/bin/promp"))
     assert said.endswith("adding\nsum: 5050\n"), said
     assert re.match(r"\[\d+(, \d+)+\]\n$", typed(fresh, block("build/bin/promp -r find.py")))
+
+
+def test_tutorial(fresh):
+    """Aim: docs/tutorial.md, pasted from its first line to its last, with nobody else in the network."""
+    fresh.run("apt-get -q -y install --no-install-recommends iproute2", timeout=600)
+    pasted = []
+    for kind, text in blocks(page("tutorial.md")):
+        name = re.match(r"# ([\w.]+\.py)\n", text)
+        if kind == "python":
+            pasted.append(f"cat >{name.group(1)} <<'END OF SCRIPT'\n{text}END OF SCRIPT\n")
+        elif kind in ("sh", "sh run"):
+            pasted.append(text)
+    (fresh.folder / "tutorial.sh").write_text("set -e\n" + "".join(pasted) + "echo followed\n")
+    said = typed(fresh, "exec unshare --net sh -c 'ip link set lo up; exec bash /tutorial.sh'")
+    assert "done, in one piece\n" in said and said.endswith("followed\n"), said[-3000:]
 
 
 def test_c(fresh):
