@@ -241,6 +241,10 @@ PROMP_EXPORT bool promp_manager_worker_ready(promp_manager_t *manager, uint32_t 
 PROMP_EXPORT size_t promp_manager_workers_alive(promp_manager_t *manager);
 PROMP_EXPORT size_t promp_manager_workers_busy(promp_manager_t *manager);
 PROMP_EXPORT uint32_t promp_manager_worker_pid(promp_manager_t *manager, uint32_t worker); /* 0: unknown */
+/* Whether a worker waits for a place in a cluster; then text, of size bytes, says why, in one line: places are in use, or no node could
+ * serve it (1307), and how long one may still come. False: it has a place, ended, or the id is unknown; text is "". */
+PROMP_EXPORT bool promp_manager_worker_waits(promp_manager_t *manager, uint32_t worker, char *text,
+                                             size_t size);
 
 typedef struct {
     uint32_t worker;
