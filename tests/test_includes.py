@@ -66,7 +66,8 @@ def files_of(root):
     for folder, folders, names in os.walk(root):
         folders[:] = [f for f in folders if f not in SKIPPED and not (folder == str(root) and f.startswith("build"))]
         for name in names:
-            yield Path(folder, name).relative_to(root)
+            if name not in SKIPPED:  # .git is a file in a second work tree
+                yield Path(folder, name).relative_to(root)
 
 
 def part_of(path):
