@@ -68,13 +68,12 @@ uint32_t promp_manager_worker_pid(promp_manager_t *manager, uint32_t worker)
     return pid;
 }
 
-bool promp_manager_worker_waits(promp_manager_t *manager, uint32_t worker, char *text, size_t size)
+bool promp_manager_worker_waits(promp_manager_t *manager, uint32_t worker, char text[256])
 {
-    if (size)
-        *text = '\0';
+    *text = '\0';
     if (promp_manager_enter(manager))
         return false;
-    bool waits = promp_manager_core_waits(manager->core, worker, promp_clock_ms(), text, size);
+    bool waits = promp_manager_core_waits(manager->core, worker, promp_clock_ms(), text, 256);
     promp_manager_leave(manager);
     return waits;
 }

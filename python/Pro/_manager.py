@@ -197,6 +197,7 @@ class ProManager(Tasks, Messages, Containers):
         """Returns why a worker waits for a place in a cluster (ours, beyond the reference): places are in use, or no node could
         serve it and how long one may still come.
 
+        Parameters: worker_id - its id.
         Returns: None when it has a place, ended, or the id is unknown.
         Raises: TypeError.
         """
