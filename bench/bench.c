@@ -102,6 +102,35 @@ void bench_task(promp_manager_t *manager, uint32_t worker, const char *name, boo
     promp_value_free(&list);
 }
 
+void bench_echo_start(bench_echo_t *echo, const void *payload, size_t size)
+{
+    promp_value_t *value = promp_value_bytes(payload, size);
+
+    echo->manager = bench_manager(0, 1, &echo->worker);
+    echo->args = promp_value_list();
+    bench_check(promp_value_append(echo->args, &value), "arguments");
+}
+
+void bench_echo_call(void *arg)
+{
+    bench_echo_t *echo = arg;
+    promp_task_spec_t spec = {.name = "echo", .args = echo->args, .result = true};
+    promp_result_t result;
+
+    bench_check(promp_manager_task(echo->manager, echo->worker, &spec, NULL), "task");
+    do {
+        promp_manager_wait(echo->manager, -1);
+        promp_manager_process(echo->manager);
+    } while (!promp_manager_take_result_cbor(echo->manager, echo->worker, &result));
+    promp_result_free(&result);
+}
+
+void bench_echo_stop(bench_echo_t *echo)
+{
+    promp_value_free(&echo->args);
+    promp_manager_destroy(&echo->manager);
+}
+
 void bench_wait_idle(promp_manager_t *manager)
 {
     while (promp_manager_is_busy(manager)) {

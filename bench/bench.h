@@ -24,6 +24,16 @@ void bench_check(promp_err_t err, const char *what);
 /* Gives a task of echo-worker with integer arguments. */
 void bench_task(promp_manager_t *manager, uint32_t worker, const char *name, bool result, size_t count,
                 const int64_t *args);
+/* One worker of echo-worker, to be called with the same bytes again and again. */
+typedef struct {
+    promp_manager_t *manager;
+    uint32_t worker;
+    promp_value_t *args;
+} bench_echo_t;
+void bench_echo_start(bench_echo_t *echo, const void *payload, size_t size);
+void bench_echo_call(void *echo); /* a pair_side_t's call */
+void bench_echo_stop(bench_echo_t *echo);
+
 /* Until no worker has a task, and all is processed. */
 void bench_wait_idle(promp_manager_t *manager);
 

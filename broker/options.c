@@ -37,8 +37,7 @@ static const char help[] =
     "example: a cluster's first minute\n"
     "  promp-auth init --address tcp://broker.example:5599\n"
     "  promp-broker\n"
-    "  promp-auth token node --uses 3              in another terminal; then on each node: promp-node "
-    "--join -\n"
+    "  promp-auth token node | ssh machine promp-node --join - --detach      in another terminal\n"
     "\n"
     "exit codes: 0 done, 1 failed (a line on stderr tells the number and why), 2 wrong command line or "
     "file\n";

@@ -1,9 +1,8 @@
 /* agent_broker_fuzz.c - an agent in a cluster whose broker, and whose worker that is a manager, say anything and break off at any
  * time. It must not end, and afterwards serve an honest broker. The input is a script: a byte that says what happens, then what
  * it needs. */
-#include <stdlib.h>
-
 #include "agent_core.h"
+#include "fuzz_script.h"
 #include "limits.h"
 #include "message.h"
 
@@ -14,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 typedef struct {
     promp_agent_core_t *core;
     int64_t now;
-    promp_slice_t script;
+    fuzz_script_t script;
     bool open[LINKS]; /* by number */
     uint32_t broker;  /* NONE: it is not dialled */
     uint32_t worker;  /* of session 1 */
@@ -22,30 +21,11 @@ typedef struct {
     promp_id_t spawned;
     bool spawn; /* that worker has to be told as SPAWNED */
     size_t started;
-    uint64_t tags[32], sizes[32];
-    size_t tagged;
 } world_t;
-
-static uint8_t next(world_t *w)
-{
-    uint8_t byte = w->script.size ? *w->script.data : 0;
-
-    if (w->script.size) {
-        w->script.data++;
-        w->script.size--;
-    }
-    return byte;
-}
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void open_link(world_t *w, uint32_t link)
 {
-    check(link < LINKS && !w->open[link]);
+    fuzz_check(link < LINKS && !w->open[link]);
     w->open[link] = true;
 }
 
@@ -54,20 +34,20 @@ static void drain(world_t *w)
     promp_agent_effect_t e;
 
     while (promp_agent_core_next(w->core, &e)) {
-        check(e.kind != PROMP_AGENT_END && e.kind != PROMP_AGENT_KILL_KEEPER && e.kind != PROMP_AGENT_WATCH);
+        fuzz_check(e.kind != PROMP_AGENT_END && e.kind != PROMP_AGENT_KILL_KEEPER &&
+                   e.kind != PROMP_AGENT_WATCH);
         if (e.kind == PROMP_AGENT_SEND || e.kind == PROMP_AGENT_FORWARD || e.kind == PROMP_AGENT_CLOSE)
-            check(e.link < LINKS && w->open[e.link]);
+            fuzz_check(e.link < LINKS && w->open[e.link]);
         if (e.kind == PROMP_AGENT_SEND && e.link == w->broker)
             w->started += e.out->frame.type == PROMP_TYPE_STARTED;
         if (e.kind == PROMP_AGENT_CLOSE) {
             w->open[e.link] = false;
             w->broker = e.link == w->broker ? PROMP_AGENT_NONE : w->broker;
         } else if (e.kind == PROMP_AGENT_DIAL) {
-            check(w->broker == PROMP_AGENT_NONE);
+            fuzz_check(w->broker == PROMP_AGENT_NONE);
             open_link(w, w->broker = e.link);
         } else if (e.kind == PROMP_AGENT_FORWARD && e.tag) {
-            w->tags[w->tagged % 32] = e.tag;
-            w->sizes[w->tagged++ % 32] = e.frame->size;
+            fuzz_sent(&w->script, e.tag, e.frame->size);
         } else if (e.kind == PROMP_AGENT_TO_KEEPER && e.link != PROMP_AGENT_NONE) {
             open_link(w, w->made = e.link);
             w->spawned = e.out->frame.session;
@@ -88,13 +68,8 @@ static void give(world_t *w, uint32_t link, const promp_frame_t *frame)
 static void say(world_t *w, uint32_t link, const promp_message_t *m, const promp_id_t *session)
 {
     promp_buf_t body = {0};
-    promp_frame_t frame = {.type = (uint8_t)m->type};
+    promp_frame_t frame = fuzz_message(m, session, &body);
 
-    check(promp_message_encode(m, &body) == PROMP_OK);
-    if (session)
-        frame.session = *session;
-    frame.size = promp_frame_size(body.size);
-    frame.body = promp_slice(body.data, body.size);
     give(w, link, &frame);
     promp_buf_free(&body);
 }
@@ -103,11 +78,6 @@ static void say_broker(world_t *w, const promp_message_t *m, const promp_id_t *s
 {
     if (w->broker != PROMP_AGENT_NONE)
         say(w, w->broker, m, session);
-}
-
-static promp_id_t id_of(uint8_t n)
-{
-    return (promp_id_t){{n}};
 }
 
 static void welcome(world_t *w)
@@ -135,37 +105,20 @@ static void spawned(world_t *w)
 
 static void start(world_t *w, uint8_t session, uint8_t parent)
 {
-    promp_id_t id = id_of(session);
+    promp_id_t id = fuzz_id(session);
     promp_message_t m = {.type = PROMP_TYPE_START,
-                         .start = {.lease_ms = 1000, .program = promp_slice_str("x"), .owner = id_of(9)}};
+                         .start = {.lease_ms = 1000, .program = promp_slice_str("x"), .owner = fuzz_id(9)}};
 
     if (parent)
-        m.start.parent = id_of(parent);
+        m.start.parent = fuzz_id(parent);
     say_broker(w, &m, &id);
 }
 
-/* A frame of which the script says everything; its session is one of few, so that it meets others. */
 static void frame(world_t *w, uint32_t link)
 {
-    promp_frame_t f = {.type = next(w) % PROMP_TYPE_RECORD};
-    size_t size = next(w);
-    bool data = f.type == PROMP_TYPE_DATA;
+    promp_frame_t f;
 
-    f.session = id_of(next(w) % 6);
-    f.epoch = next(w) % 3;
-    if (data || f.type == PROMP_TYPE_CONGESTED) {
-        f.lane = next(w) % PROMP_LANES;
-        f.offset = (uint64_t)next(w) << (next(w) % 57);
-    }
-    if (size > w->script.size)
-        size = w->script.size;
-    if (data && f.offset + size < f.offset)
-        return; /* promp_frame_unpack does not let it through */
-    f.body = promp_slice(w->script.data, size);
-    f.size = promp_frame_size(size);
-    w->script.data += size;
-    w->script.size -= size;
-    if (link != PROMP_AGENT_NONE)
+    if (fuzz_frame(&w->script, 6, &f) && link != PROMP_AGENT_NONE)
         give(w, link, &f);
 }
 
@@ -184,8 +137,8 @@ static void pass(world_t *w, int64_t ms)
 
 static void keeper_says(world_t *w)
 {
-    promp_message_t m = {.type = next(w) % 2 ? PROMP_TYPE_EXITED : PROMP_TYPE_SPAWN_FAILED};
-    promp_id_t id = id_of((uint8_t)(2 + next(w) % 4));
+    promp_message_t m = {.type = fuzz_next(&w->script) % 2 ? PROMP_TYPE_EXITED : PROMP_TYPE_SPAWN_FAILED};
+    promp_id_t id = fuzz_id((uint8_t)(2 + fuzz_next(&w->script) % 4));
 
     if (m.type == PROMP_TYPE_EXITED)
         m.exited = (promp_msg_exited_t){.lease_ms = 1000, .pid = 1000, .cause = PROMP_ERR_WORKER_EXITED};
@@ -197,8 +150,8 @@ static void short_frame(world_t *w)
     static const promp_type_t types[] = {PROMP_TYPE_KILL,    PROMP_TYPE_GONE_ACK, PROMP_TYPE_QUEUED,
                                          PROMP_TYPE_STARTED, PROMP_TYPE_GONE,     PROMP_TYPE_START_REFUSED,
                                          PROMP_TYPE_ATTACH,  PROMP_TYPE_NO_ROUTE};
-    promp_message_t m = {.type = types[next(w) % 8]};
-    promp_id_t id = id_of((uint8_t)(1 + next(w) % 5));
+    promp_message_t m = {.type = types[fuzz_next(&w->script) % 8]};
+    promp_id_t id = fuzz_id((uint8_t)(1 + fuzz_next(&w->script) % 5));
 
     if (m.type == PROMP_TYPE_KILL)
         m.kill.cause = PROMP_ERR_WORKER_STOPPED;
@@ -209,8 +162,8 @@ static void worker_says(world_t *w)
 {
     static const promp_type_t types[] = {PROMP_TYPE_START, PROMP_TYPE_KILL, PROMP_TYPE_GONE_ACK,
                                          PROMP_TYPE_ATTACH};
-    promp_message_t m = {.type = types[next(w) % 4]};
-    promp_id_t id = id_of((uint8_t)(2 + next(w) % 4));
+    promp_message_t m = {.type = types[fuzz_next(&w->script) % 4]};
+    promp_id_t id = fuzz_id((uint8_t)(2 + fuzz_next(&w->script) % 4));
 
     if (m.type == PROMP_TYPE_START)
         m.start = (promp_msg_start_t){.lease_ms = 700, .program = promp_slice_str("x")};
@@ -222,17 +175,25 @@ static void worker_says(world_t *w)
 
 static void close_one(world_t *w)
 {
-    promp_err_t why = next(w) % 2 ? PROMP_ERR_CLOSED : PROMP_ERR_FRAME_SIZE;
-    uint32_t link = next(w) % 2 ? w->broker : w->made;
+    promp_err_t why = fuzz_next(&w->script) % 2 ? PROMP_ERR_CLOSED : PROMP_ERR_FRAME_SIZE;
+    uint32_t link = fuzz_next(&w->script) % 2 ? w->broker : w->made;
 
     if (link != PROMP_AGENT_NONE && w->open[link])
         promp_agent_core_closed(w->core, link, why, w->now);
     drain(w);
 }
 
+static void flushed(world_t *w)
+{
+    uint64_t tag, size;
+
+    while (fuzz_flushed(&w->script, &tag, &size))
+        promp_agent_core_flushed(w->core, tag, size);
+}
+
 static void step(world_t *w)
 {
-    switch (next(w) % 12) {
+    switch (fuzz_next(&w->script) % 12) {
     case 0:
     case 1:
         frame(w, w->broker);
@@ -247,7 +208,7 @@ static void step(world_t *w)
         welcome(w);
         break;
     case 5:
-        pass(w, next(w) * 4);
+        pass(w, fuzz_next(&w->script) * 4);
         break;
     case 6:
         close_one(w);
@@ -262,12 +223,11 @@ static void step(world_t *w)
         worker_says(w);
         break;
     case 10:
-        start(w, (uint8_t)(2 + next(w) % 4), next(w) % 3);
+        start(w, (uint8_t)(2 + fuzz_next(&w->script) % 4), fuzz_next(&w->script) % 3);
         break;
     default:
         spawned(w);
-        for (; w->tagged; w->tagged--)
-            promp_agent_core_flushed(w->core, w->tags[(w->tagged - 1) % 32], w->sizes[(w->tagged - 1) % 32]);
+        flushed(w);
     }
 }
 
@@ -279,12 +239,12 @@ static void serve_honest(world_t *w)
     drain(w);
     for (int i = 0; i < 1300 && w->broker == PROMP_AGENT_NONE; i++)
         pass(w, 50);
-    check(w->broker != PROMP_AGENT_NONE);
+    fuzz_check(w->broker != PROMP_AGENT_NONE);
     welcome(w);
     w->started = 0;
     start(w, 50, 0);
     spawned(w);
-    check(w->started == 1 && w->broker != PROMP_AGENT_NONE);
+    fuzz_check(w->started == 1 && w->broker != PROMP_AGENT_NONE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -294,17 +254,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                    .cluster = true,
                                    .offer = {.places = 32, .labels = "a", .pythons = "3.11"}};
     promp_message_t end = {.type = PROMP_TYPE_ROSTER_END};
-    world_t w = {.now = 1000, .script = {data, size}, .broker = PROMP_AGENT_NONE};
+    world_t w = {.now = 1000, .script.left = {data, size}, .broker = PROMP_AGENT_NONE};
 
     w.core = promp_agent_core_new(&config, w.now);
-    check(w.core != NULL);
+    fuzz_check(w.core != NULL);
     say(&w, PROMP_AGENT_NONE, &end, NULL);
     pass(&w, 50);
     welcome(&w);
     start(&w, 1, 0);
     w.worker = w.made;
     spawned(&w);
-    for (int i = 0; w.script.size && i < 60; i++)
+    for (int i = 0; w.script.left.size && i < 60; i++)
         step(&w);
     serve_honest(&w);
     promp_agent_core_destroy(&w.core);

@@ -1,8 +1,7 @@
 /* agent_fuzz.c - a hostile manager, its hostile worker and their hostile links against the agent core, beside an honest
  * pair that must never notice. The input is a script: a byte that says what happens, then what it needs. */
-#include <stdlib.h>
-
 #include "agent_core.h"
+#include "fuzz_script.h"
 #include "limits.h"
 #include "message.h"
 
@@ -13,32 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 typedef struct {
     promp_agent_core_t *core;
     int64_t now;
-    promp_slice_t script;
+    fuzz_script_t script;
     bool open[LINKS]; /* by number */
     uint32_t honest[2], bad[2];
     uint32_t made; /* link of the last worker */
     promp_id_t spawned;
     bool spawn; /* that worker has to be told as SPAWNED */
-    uint64_t tags[32], sizes[32];
-    size_t tagged;
 } world_t;
-
-static uint8_t next(world_t *w)
-{
-    uint8_t byte = w->script.size ? *w->script.data : 0;
-
-    if (w->script.size) {
-        w->script.data++;
-        w->script.size--;
-    }
-    return byte;
-}
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static bool is_open(const world_t *w, uint32_t link)
 {
@@ -50,17 +30,16 @@ static void drain(world_t *w)
     promp_agent_effect_t e;
 
     while (promp_agent_core_next(w->core, &e)) {
-        check(e.kind != PROMP_AGENT_END && e.kind != PROMP_AGENT_KILL_KEEPER);
+        fuzz_check(e.kind != PROMP_AGENT_END && e.kind != PROMP_AGENT_KILL_KEEPER);
         if (e.kind == PROMP_AGENT_SEND || e.kind == PROMP_AGENT_FORWARD || e.kind == PROMP_AGENT_CLOSE)
-            check(is_open(w, e.link));
+            fuzz_check(is_open(w, e.link));
         if (e.kind == PROMP_AGENT_CLOSE) {
-            check(e.link != w->honest[0] && e.link != w->honest[1]);
+            fuzz_check(e.link != w->honest[0] && e.link != w->honest[1]);
             w->open[e.link] = false;
         } else if (e.kind == PROMP_AGENT_FORWARD && e.tag) {
-            w->tags[w->tagged % 32] = e.tag;
-            w->sizes[w->tagged++ % 32] = e.frame->size;
+            fuzz_sent(&w->script, e.tag, e.frame->size);
         } else if (e.kind == PROMP_AGENT_TO_KEEPER && e.link != PROMP_AGENT_NONE) {
-            check(e.link < LINKS && !w->open[e.link]);
+            fuzz_check(e.link < LINKS && !w->open[e.link]);
             w->open[e.link] = true;
             w->made = e.link;
             w->spawned = e.out->frame.session;
@@ -81,13 +60,8 @@ static void give(world_t *w, uint32_t link, const promp_frame_t *frame)
 static void say(world_t *w, uint32_t link, const promp_message_t *m, const promp_id_t *session)
 {
     promp_buf_t body = {0};
-    promp_frame_t frame = {.type = (uint8_t)m->type};
+    promp_frame_t frame = fuzz_message(m, session, &body);
 
-    check(promp_message_encode(m, &body) == PROMP_OK);
-    if (session)
-        frame.session = *session;
-    frame.size = promp_frame_size(body.size);
-    frame.body = promp_slice(body.data, body.size);
     give(w, link, &frame);
     promp_buf_free(&body);
 }
@@ -97,7 +71,7 @@ static uint32_t opened(world_t *w, uint32_t pid)
     promp_agent_peer_t peer = {.pid = pid, .uid = 7, .start = 1};
     uint32_t link = promp_agent_core_opened(w->core, &peer, w->now);
 
-    check(link < LINKS);
+    fuzz_check(link < LINKS);
     w->open[link] = true;
     drain(w);
     return link;
@@ -109,11 +83,6 @@ static void hello(world_t *w, uint32_t link, uint8_t role)
                          .hello = {.version_low = 1, .version_high = 1, .role = role}};
 
     say(w, link, &m, NULL);
-}
-
-static promp_id_t id_of(uint8_t n)
-{
-    return (promp_id_t){{n}};
 }
 
 static void spawned(world_t *w)
@@ -128,7 +97,7 @@ static void spawned(world_t *w)
 
 static uint32_t start(world_t *w, uint32_t link, uint8_t session)
 {
-    promp_id_t id = id_of(session);
+    promp_id_t id = fuzz_id(session);
     promp_message_t m = {
         .type = PROMP_TYPE_START,
         .start = {.lease_ms = 1000, .program = promp_slice_str("/x"), .folder = promp_slice_str("/")}};
@@ -139,28 +108,12 @@ static uint32_t start(world_t *w, uint32_t link, uint8_t session)
     return w->made;
 }
 
-/* A frame of which the script says everything; its session is one of few, so that it meets others. */
 static void frame(world_t *w, uint32_t link)
 {
-    promp_frame_t f = {.type = next(w) % PROMP_TYPE_RECORD};
-    size_t size = next(w);
-    bool data = f.type == PROMP_TYPE_DATA;
+    promp_frame_t f;
 
-    f.session = id_of(next(w) % 5);
-    f.epoch = next(w) % 3;
-    if (data || f.type == PROMP_TYPE_CONGESTED) {
-        f.lane = next(w) % PROMP_LANES;
-        f.offset = (uint64_t)next(w) << (next(w) % 57);
-    }
-    if (size > w->script.size)
-        size = w->script.size;
-    if (data && f.offset + size < f.offset)
-        return; /* promp_frame_unpack does not let it through */
-    f.body = promp_slice(w->script.data, size);
-    f.size = promp_frame_size(size);
-    w->script.data += size;
-    w->script.size -= size;
-    give(w, link, &f);
+    if (fuzz_frame(&w->script, 5, &f))
+        give(w, link, &f);
 }
 
 /* Time goes by; the honest ones and the keeper live. */
@@ -177,9 +130,17 @@ static void pass(world_t *w, int64_t ms)
     }
 }
 
+static void flushed(world_t *w)
+{
+    uint64_t tag, size;
+
+    while (fuzz_flushed(&w->script, &tag, &size))
+        promp_agent_core_flushed(w->core, tag, size);
+}
+
 static void step(world_t *w)
 {
-    switch (next(w) % 8) {
+    switch (fuzz_next(&w->script) % 8) {
     case 0:
     case 1:
         frame(w, w->bad[0]);
@@ -192,22 +153,22 @@ static void step(world_t *w)
         break;
     case 4:
         w->bad[0] = opened(w, 51);
-        if (next(w) % 4)
+        if (fuzz_next(&w->script) % 4)
             hello(w, w->bad[0], 1);
         break;
     case 5:
-        pass(w, next(w) * 8);
+        pass(w, fuzz_next(&w->script) * 8);
         break;
     case 6:
         if (w->made != w->honest[1] && is_open(w, w->made))
-            promp_agent_core_closed(w->core, w->made, next(w) % 2 ? PROMP_ERR_CLOSED : PROMP_ERR_FRAME_SIZE,
+            promp_agent_core_closed(w->core, w->made,
+                                    fuzz_next(&w->script) % 2 ? PROMP_ERR_CLOSED : PROMP_ERR_FRAME_SIZE,
                                     w->now);
         drain(w);
         break;
     default:
         spawned(w);
-        for (; w->tagged; w->tagged--)
-            promp_agent_core_flushed(w->core, w->tags[(w->tagged - 1) % 32], w->sizes[(w->tagged - 1) % 32]);
+        flushed(w);
     }
 }
 
@@ -215,13 +176,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     promp_agent_config_t config = {.seed = 1, .uid = 7, .idle = PROMP_NEVER, .build = "fuzz"};
     promp_message_t end = {.type = PROMP_TYPE_ROSTER_END};
-    world_t w = {.now = 1000, .script = {data, size}};
-    promp_id_t one = id_of(1);
+    world_t w = {.now = 1000, .script.left = {data, size}};
+    promp_id_t one = fuzz_id(1);
     promp_message_t probe = {.type = PROMP_TYPE_PROBE, .probe = {.nonce = 1}},
                     attach = {.type = PROMP_TYPE_ATTACH};
 
     w.core = promp_agent_core_new(&config, w.now);
-    check(w.core != NULL);
+    fuzz_check(w.core != NULL);
     say(&w, PROMP_AGENT_NONE, &end, NULL);
     w.honest[0] = opened(&w, 50);
     hello(&w, w.honest[0], 1);
@@ -230,11 +191,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w.bad[0] = opened(&w, 51);
     hello(&w, w.bad[0], 1);
     w.bad[1] = start(&w, w.bad[0], 2);
-    for (int i = 0; w.script.size && i < 40; i++)
+    for (int i = 0; w.script.left.size && i < 40; i++)
         step(&w);
     pass(&w, 3000);
     say(&w, w.honest[0], &probe, &one); /* still there, and its way too */
-    check(is_open(&w, w.honest[0]) && is_open(&w, w.honest[1]));
+    fuzz_check(is_open(&w, w.honest[0]) && is_open(&w, w.honest[1]));
     promp_agent_core_destroy(&w.core);
     return 0;
 }

@@ -18,6 +18,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: full sizes, minutes")
     config.addinivalue_line("markers", "chaos: faults injected hundreds of times")
     config.addinivalue_line("markers", "deploy: installed packages, images, units: ./dev test-deploy")
+    config.addinivalue_line("markers", "vm: a virtual machine with systemd: ./dev test-vm")
     config.addinivalue_line("markers", "sanitize: worth a run with sanitizers; set by itself where nothing speaks against it")
     config.addinivalue_line("markers", "root: needs to be root")
     config.addinivalue_line("markers", "idle_ms(ms): how long the node of this test stays without managers")
@@ -31,11 +32,11 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     wanted = config.getoption("-m") or ""
     for item in items:
-        if "world" in item.fixturenames and not any(map(item.get_closest_marker, ("slow", "chaos", "deploy", "plain"))):
+        if "world" in item.fixturenames and not any(map(item.get_closest_marker, ("slow", "chaos", "deploy", "vm", "plain"))):
             item.add_marker(pytest.mark.sanitize)
-        for mark in ("slow", "chaos", "deploy"):
+        for mark in ("slow", "chaos", "deploy", "vm"):
             if item.get_closest_marker(mark) and mark not in wanted:
-                item.add_marker(pytest.mark.skip(reason=f"full size: run with -m {mark}"))
+                item.add_marker(pytest.mark.skip(reason=f"of long duration: run with -m {mark}"))  # run.sh counts these
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("plain") and build.SANITIZER:

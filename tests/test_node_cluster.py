@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from support import build, cluster, proc
+from support import cluster, proc
 from support.build import ERR, NODE, scaled
 
 pytestmark = pytest.mark.skipif(not cluster.built(), reason="promp-broker, promp-auth and promp are needed")

@@ -34,8 +34,8 @@ static const char help[] =
     "does.\n"
     "NAME: prints a token for its new key; the old one expires when the overlap is over.\n"
     "\n"
-    "example: promp-auth rotate node7 --overlap 1d > token      and on that machine:\n"
-    "         promp-node --join - --replace < token\n";
+    "example: once the node on that machine has ended\n"
+    "  broker$  promp-auth rotate node7 --overlap 1d | ssh node7 promp-node --join - --replace --detach\n";
 
 typedef struct {
     int64_t end;         /* of the overlap */

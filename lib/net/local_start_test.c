@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,53 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "local_testing.h"
 
-/* A folder of this test alone, PROMP_RUNTIME_DIR points into it. */
-static char top[64];
 static char own_path[4096];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(top, "/tmp/promp-test-XXXXXX");
-    assert_non_null(mkdtemp(top));
-    char base[80];
-    snprintf(base, sizeof base, "%s/run", top);
-    setenv("PROMP_RUNTIME_DIR", base, 1);
-    unsetenv("PROMP_INSTANCE");
-    unsetenv("PROMP_NODE");
-    unsetenv("XDG_RUNTIME_DIR");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", top);
-    return system(command) == 0 ? 0 : -1;
-}
-
-/* Path of name in the test's folder; static, four at a time. */
-static const char *in_top(const char *name)
-{
-    static char paths[4][128];
-    static int turn;
-    char *path = paths[turn = (turn + 1) % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", top, name);
-    return path;
-}
-static int listen_at(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    assert_true(strlen(path) < sizeof address.sun_path);
-    memcpy(address.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(fd, 1), 0);
-    return fd;
-}
 
 /* A program in the place of promp-node. */
 static const char *script(const char *text)
@@ -109,7 +63,7 @@ static void test_start(void **state)
         "echo \"$* $in $out $ignored $blocked $fds\" >%s/seen\n"
         "%s --serve %s 2>/dev/null &\n"
         "while [ ! -e %s.up ]; do :; done; exit 0",
-        top, own_path, local.socket, local.socket);
+        top(), own_path, local.socket, local.socket);
     int leak = fcntl(0, F_DUPFD, 100); /* not close-on-exec */
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     sigaction(SIGINT, &ignore, &before);
@@ -175,7 +129,7 @@ static void test_no_program(void **state)
     assert_int_equal(start("/does/not/exist", 1000, &error), PROMP_ERR_NODE_PROGRAM);
     assert_non_null(strstr(error.text, "/does/not/exist"));
     assert_int_equal(error.system, ENOENT);
-    assert_int_equal(start(top, 1000, &error), PROMP_ERR_NODE_PROGRAM);
+    assert_int_equal(start(top(), 1000, &error), PROMP_ERR_NODE_PROGRAM);
     const char *path = script("exit 0");
     assert_int_equal(chmod(path, 0600), 0);
     setenv("PROMP_NODE", path, 1);

@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,42 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "local_testing.h"
 
-/* A folder of this test alone, PROMP_RUNTIME_DIR points into it. */
-static char top[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(top, "/tmp/promp-test-XXXXXX");
-    assert_non_null(mkdtemp(top));
-    char base[80];
-    snprintf(base, sizeof base, "%s/run", top);
-    setenv("PROMP_RUNTIME_DIR", base, 1);
-    unsetenv("PROMP_INSTANCE");
-    unsetenv("PROMP_NODE");
-    unsetenv("XDG_RUNTIME_DIR");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", top);
-    return system(command) == 0 ? 0 : -1;
-}
-
-/* Path of name in the test's folder; static, four at a time. */
-static const char *in_top(const char *name)
-{
-    static char paths[4][128];
-    static int turn;
-    char *path = paths[turn = (turn + 1) % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", top, name);
-    return path;
-}
 /* --- the folder --- */
 
 static void test_find(void **state)
@@ -97,7 +61,7 @@ static void test_which_base(void **state)
      * passed over. */
     promp_local_t local;
     (void)state;
-    setenv("XDG_RUNTIME_DIR", top, 1);
+    setenv("XDG_RUNTIME_DIR", top(), 1);
     assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
     assert_non_null(strstr(local.folder, in_top("run/")));
     unsetenv("PROMP_RUNTIME_DIR");
@@ -164,11 +128,11 @@ static void test_long_path(void **state)
     promp_local_t local;
     promp_error_t error;
     char base[200];
-    size_t length = strlen(top);
+    size_t length = strlen(top());
     (void)state;
     for (size_t most = 60; most < 120; most++) {
         memset(base, 'x', sizeof base);
-        memcpy(base, top, length);
+        memcpy(base, top(), length);
         base[length] = '/';
         base[most] = '\0';
         setenv("PROMP_RUNTIME_DIR", base, 1);
@@ -193,17 +157,6 @@ static void test_long_path(void **state)
 }
 
 /* --- connecting --- */
-
-static int listen_at(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    assert_true(strlen(path) < sizeof address.sun_path);
-    memcpy(address.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(fd, 1), 0);
-    return fd;
-}
 
 static void test_open(void **state)
 {
@@ -244,7 +197,7 @@ static void test_foreign(void **state)
     if (geteuid() != 0)
         skip();
     assert_int_equal(promp_local_find(&local, true, NULL), PROMP_OK);
-    assert_int_equal(chmod(top, 0777) | chmod(in_top("run"), 0777) | chmod(local.folder, 0777), 0);
+    assert_int_equal(chmod(top(), 0777) | chmod(in_top("run"), 0777) | chmod(local.folder, 0777), 0);
     assert_int_equal(pipe(ready), 0);
     pid_t child = fork();
     if (child == 0) {

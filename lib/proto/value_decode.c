@@ -88,10 +88,10 @@ static void open_level(reader_t *reader, promp_value_type_t type, uint64_t count
     *level = (level_t){.value = value, .claimed = count, .left = count * each};
 }
 
-static void on_unsigned(void *context, uint64_t v)
+/* v, or -1 - v. */
+static void on_integer(reader_t *reader, bool negative, uint64_t v)
 {
-    reader_t *reader = context;
-    promp_value_t value = {.type = PROMP_VALUE_INT, .integer = (int64_t)v};
+    promp_value_t value = {.type = PROMP_VALUE_INT, .integer = negative ? -1 - (int64_t)v : (int64_t)v};
     uint8_t big[8];
 
     if (!begin(reader))
@@ -99,7 +99,7 @@ static void on_unsigned(void *context, uint64_t v)
     if (v > INT64_MAX) {
         for (int i = 0; i < 8; i++)
             big[i] = (uint8_t)(v >> (56 - 8 * i));
-        if (!promp_value_tree_bigint(&value, false, promp_slice(big, sizeof big), 0)) {
+        if (!promp_value_tree_bigint(&value, negative, promp_slice(big, sizeof big), negative)) {
             fail(reader, PROMP_ERR_MEMORY);
             return;
         }
@@ -107,24 +107,14 @@ static void on_unsigned(void *context, uint64_t v)
     finish(reader, value);
 }
 
-/* v stands for -1 - v. */
+static void on_unsigned(void *context, uint64_t v)
+{
+    on_integer(context, false, v);
+}
+
 static void on_negative(void *context, uint64_t v)
 {
-    reader_t *reader = context;
-    promp_value_t value = {.type = PROMP_VALUE_INT, .integer = -1 - (int64_t)v};
-    uint8_t big[8];
-
-    if (!begin(reader))
-        return;
-    if (v > INT64_MAX) {
-        for (int i = 0; i < 8; i++)
-            big[i] = (uint8_t)(v >> (56 - 8 * i));
-        if (!promp_value_tree_bigint(&value, true, promp_slice(big, sizeof big), 1)) {
-            fail(reader, PROMP_ERR_MEMORY);
-            return;
-        }
-    }
-    finish(reader, value);
+    on_integer(context, true, v);
 }
 
 static void on_uint8(void *context, uint8_t v)
