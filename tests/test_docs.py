@@ -22,6 +22,8 @@ NOT_RUN = {
     ("README.md", "./dev build"): "installs with sudo; test_install.py does it elsewhere",
     ("README.md", "pip install"): "installs; test_install_pip.py does it, test_readme below runs the script",
     ("README.md", "build/bin/promp -r find.py"): "test_readme below runs it",
+    ("README.md", "docker compose"): "deploy/test_docker.py runs it",
+    ("operations.md", "cd deploy/docker"): "deploy/test_docker.py runs it",
     ("operations.md", "broker$  sudo apt"): "",
     ("operations.md", "broker$  sudo -u"): "",
     ("tutorial.md", "./dev build"): "builds all; what is run here was built by it",
