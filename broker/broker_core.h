@@ -22,7 +22,10 @@
  * Nodes own processes and exit records; the core keeps a row for each session that a node has or is asked for, and nothing of
  * those that ended. A broker that starts anew learns all from its nodes: HELD tells the owner's key, and a child session
  * belongs to its parent's owner, wherever the parent is, as soon as the parent is known. What no node can serve waits for
- * config.gather ms before it is refused, for nodes may be on their way.
+ * config.gather ms before it is refused, for nodes may be on their way; its manager is told so.
+ *
+ * A node that an admin takes out (DRAIN) gets no more starts, is told, and leaves when its workers have ended. The core knows that
+ * until the node leaves or another one comes with its key; a broker that starts anew learns it from the node, which offers no places.
  *
  * Child sessions (a worker is the manager): the worker's node asks, naming the parent, which must be placed there. When the
  * place found is on that same node, the node relays the session by itself and only says OVER at its end; otherwise its frames
@@ -40,6 +43,7 @@
 #include "base.h"
 #include "frame.h"
 #include "limits.h"
+#include "message.h"
 
 typedef struct promp_broker_core promp_broker_core_t;
 
@@ -53,6 +57,9 @@ typedef enum {
 } promp_broker_role_t;
 
 #define PROMP_BROKER_UNLIMITED UINT64_MAX
+
+/* The rows of counters.h. Of nodes, only what those offer that are connected and take new workers counts as room. */
+typedef promp_msg_counters_t promp_broker_counters_t;
 
 /* What the store says of a key that may come in now. */
 typedef struct {
@@ -75,6 +82,8 @@ typedef struct {
      * it may not come in (any other number; peers are told KEY_REFUSED whichever it is). Reads memory, does not wait, does not
      * call the core. */
     promp_err_t (*key)(void *arg, const promp_id_t *key, promp_broker_key_info_t *info);
+    /* Fills in those counters that are the shell's: connections and joins. NULL: they stay 0. Like key. */
+    void (*count)(void *arg, promp_broker_counters_t *counters);
     void *arg;
 } promp_broker_config_t;
 
@@ -138,24 +147,7 @@ int64_t promp_broker_core_tick(promp_broker_core_t *core, int64_t now);
 
 /* --- figures --- */
 
-typedef struct {
-    /* what there is */
-    uint64_t managers, nodes, others; /* connections after HELLO; others: observers, admins */
-    uint64_t handshakes;              /* connections before it */
-    uint64_t sessions;                /* of any state */
-    uint64_t waiting, asked, running, ended;
-    uint64_t unrooted; /* child sessions whose parent has not been told since this broker started */
-    uint64_t places, places_used; /* of connected nodes */
-    uint64_t data_waiting;        /* bytes */
-    uint64_t starts_waiting;      /* bytes of starts that no node has answered */
-    /* what has happened */
-    uint64_t starts, starts_refused; /* asked for by managers; refused in the end */
-    uint64_t relayed_frames, relayed_bytes;
-    uint64_t congested, no_route; /* answers given */
-    uint64_t kicked[3];           /* peers: for what they sent, for silence, because of their key */
-    uint64_t orphans;             /* sessions of nodes that were told to end them, as nobody may own them */
-} promp_broker_counters_t;
-
+/* Takes no longer for many nodes or sessions. */
 void promp_broker_core_count(const promp_broker_core_t *core, promp_broker_counters_t *counters);
 
 #endif

@@ -71,7 +71,9 @@ static void come(world_t *w, unsigned who, bool whole)
 {
     static const uint8_t role[KEYS] = {1, 3, 1, 3, 4};
     promp_message_t hello = {.type = PROMP_TYPE_HELLO,
-                             .hello = {.version_low = 1, .version_high = 1, .role = role[who]}},
+                             .hello = {.version_low = 1,
+                                       .version_high = PROMP_VERSION_HIGH,
+                                       .role = role[who]}},
                     offer = {.type = PROMP_TYPE_OFFER,
                              .offer = {.node = fuzz_id((uint8_t)(200 + who)), .places = 8, .cpus = 8000}},
                     end = {.type = PROMP_TYPE_HELD_END};
@@ -123,7 +125,7 @@ static void well_formed(world_t *w, unsigned who)
     promp_message_t m = {0};
     promp_id_t id = fuzz_id(fuzz_next(&w->script) % 6);
 
-    switch (fuzz_next(&w->script) % 7) {
+    switch (fuzz_next(&w->script) % 8) {
     case 0:
         m = (promp_message_t){.type = PROMP_TYPE_HELD,
                               .held = {.owner = fuzz_id(100 + fuzz_next(&w->script) % KEYS),
@@ -151,10 +153,13 @@ static void well_formed(world_t *w, unsigned who)
     case 5:
         m = (promp_message_t){.type = PROMP_TYPE_START_REFUSED};
         break;
+    case 6: /* for the one who may look; others are dropped */
+        m = (promp_message_t){.type = PROMP_TYPE_NODES, .nodes.after = fuzz_id(fuzz_next(&w->script))};
+        break;
     default:
         m = (promp_message_t){.type = PROMP_TYPE_STARTED};
     }
-    say(w, who, &m, m.type == PROMP_TYPE_OFFER ? NULL : &id);
+    say(w, who, &m, m.type == PROMP_TYPE_OFFER || m.type == PROMP_TYPE_NODES ? NULL : &id);
 }
 
 /* Time goes by; the honest ones live. */
@@ -245,7 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pass(&w, 5000);
     promp_broker_core_count(w.core, &count);
     fuzz_check(w.peer[HONEST_MANAGER] && w.peer[HONEST_NODE]);
-    fuzz_check(count.sessions == 1 && count.waiting == 0 && count.unrooted == 0 && count.starts_waiting == 0);
+    fuzz_check(count.sessions == 1 && count.waiting == 0 && count.unrooted == 0 && count.starts_bytes == 0);
     fuzz_check(count.places == 8 && count.places_used == 1 && count.managers == 1 && count.nodes == 1 &&
                !count.others);
     promp_broker_core_destroy(&w.core);

@@ -47,7 +47,7 @@ void promp_broker_life_end(promp_broker_core_t *core, promp_broker_session_t *s)
 
     promp_broker_table_state(core, s, PROMP_BROKER_ENDED);
     promp_broker_table_drop_start(core, s);
-    promp_broker_table_vacate(s);
+    promp_broker_table_vacate(core, s);
     while ((n = promp_list_first(&s->children)))
         promp_broker_life_orphan(core, PROMP_BROKER_OF(n, session, sibling), PROMP_ERR_WORKER_MANAGER_GONE);
     promp_broker_life_keep(core, s, 2 * (int64_t)s->lease);

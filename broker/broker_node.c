@@ -31,13 +31,6 @@ static bool may_replace(promp_broker_core_t *core, const promp_broker_node_t *no
            core->now - node->peer->heard >= promp_broker_peer_smallest(node->peer) * 2 / 5;
 }
 
-static void copy(char *to, promp_slice_t text)
-{
-    if (text.size)
-        memcpy(to, text.data, text.size);
-    to[text.size] = 0;
-}
-
 static promp_err_t first_offer(promp_broker_core_t *core, promp_broker_peer_t *peer,
                                const promp_id_t *identity)
 {
@@ -54,9 +47,12 @@ static promp_err_t first_offer(promp_broker_core_t *core, promp_broker_peer_t *p
     }
     if (!node && !(node = make(core, peer->key)))
         return PROMP_ERR_MEMORY;
+    if (!promp_id_equal(&node->identity, identity))
+        node->drains = false; /* it was another one that was taken out */
     node->identity = *identity;
     node->peer = peer;
     node->settled = false;
+    memcpy(node->build, peer->build, sizeof node->build);
     peer->node = node;
     for (promp_node_t *n = promp_list_first(&node->sessions); n; n = promp_list_after(&node->sessions, n))
         PROMP_BROKER_OF(n, session, placed)->confirmed = false;
@@ -69,10 +65,11 @@ promp_err_t promp_broker_node_offer(promp_broker_core_t *core, promp_broker_peer
                                     const promp_msg_offer_t *offer)
 {
     promp_err_t error = PROMP_OK;
+    bool first = !peer->node;
 
     if (promp_id_is_none(&offer->node) || offer->places > PROMP_LIMIT_WORKERS)
         return PROMP_ERR_MESSAGE_FIELD;
-    if (!peer->node)
+    if (first)
         error = first_offer(core, peer, &offer->node);
     else if (!promp_id_equal(&peer->node->identity, &offer->node))
         error = PROMP_ERR_MESSAGE_FIELD;
@@ -80,11 +77,15 @@ promp_err_t promp_broker_node_offer(promp_broker_core_t *core, promp_broker_peer
         return error;
     promp_broker_node_t *node = peer->node;
 
-    node->places = offer->places;
+    node->places = node->drains ? 0 : offer->places;
     node->has = (promp_broker_needs_t){.cpus = offer->cpus, .gpus = offer->gpus, .memory = offer->memory};
-    copy(node->labels, offer->labels);
-    copy(node->pythons, offer->pythons);
+    promp_broker_table_text(node->labels, offer->labels);
+    promp_broker_table_text(node->pythons, offer->pythons);
     node->due = node->settled;
+    promp_broker_status_node(core, node, true);
+    if (first && node->drains)
+        promp_broker_drain_tell(core, node);
+    promp_broker_place_found(core, node);
     promp_broker_place_review_soon(core);
     return PROMP_OK;
 }
@@ -148,6 +149,7 @@ void promp_broker_node_away(promp_broker_core_t *core, promp_broker_node_t *node
     }
     node->peer->node = NULL;
     node->peer = NULL;
+    promp_broker_status_node(core, node, true);
     promp_broker_heap_sooner(&core->timers, &node->timer, node->heard + lease);
 }
 
@@ -155,6 +157,7 @@ static void free_node(promp_broker_core_t *core, promp_broker_node_t *node)
 {
     promp_broker_key_t *key = node->key;
 
+    promp_broker_status_node(core, node, false);
     promp_list_remove(&core->nodes, &node->member);
     promp_broker_heap_release(&core->timers, &node->timer);
     key->node = NULL;

@@ -94,7 +94,7 @@ void promp_broker_core_opened(promp_broker_core_t *core, promp_broker_peer_numbe
         return;
     key = promp_broker_key_get(core, id, &error);
     if (!key) {
-        core->count.kicked[2]++;
+        core->count.kicked_key++;
         turn_away(core, number, error == PROMP_ERR_MEMORY ? error : PROMP_ERR_KEY_REFUSED, error);
         return;
     }
@@ -133,7 +133,9 @@ void promp_broker_peer_refuse(promp_broker_core_t *core, promp_broker_peer_t *pe
 {
     promp_broker_peer_number_t number = peer->number;
 
-    core->count.kicked[error == PROMP_ERR_SILENT ? 1 : error == PROMP_ERR_KEY_REFUSED ? 2 : 0]++;
+    ++*(error == PROMP_ERR_SILENT        ? &core->count.kicked_silent
+        : error == PROMP_ERR_KEY_REFUSED ? &core->count.kicked_key
+                                         : &core->count.kicked_broken);
     promp_broker_peer_forget(core, peer);
     turn_away(core, number, error, error);
 }
@@ -147,7 +149,7 @@ void promp_broker_core_closed(promp_broker_core_t *core, promp_broker_peer_numbe
     if (!peer)
         return;
     if (why != PROMP_ERR_PEER_LEFT)
-        core->count.kicked[0]++;
+        core->count.kicked_broken++;
     promp_broker_peer_forget(core, peer);
     promp_broker_place_serve_due(core);
 }
@@ -163,6 +165,7 @@ static promp_err_t hello(promp_broker_core_t *core, promp_broker_peer_t *peer, c
         return PROMP_ERR_KEY_ROLE;
     peer->version = hello->version_high < PROMP_VERSION_HIGH ? hello->version_high : PROMP_VERSION_HIGH;
     peer->lease_told = hello->lease_ms;
+    promp_broker_table_text(peer->build, hello->build);
     --*counter(core, peer);
     peer->up = true;
     ++*counter(core, peer);
@@ -207,6 +210,12 @@ promp_err_t promp_broker_peer_frame(promp_broker_core_t *core, promp_broker_peer
         return PROMP_OK;
     case PROMP_TYPE_STATUS:
         promp_broker_status_tell(core, peer);
+        return PROMP_OK;
+    case PROMP_TYPE_NODES:
+        promp_broker_status_nodes(core, peer, &m->nodes.after);
+        return PROMP_OK;
+    case PROMP_TYPE_DRAIN:
+        promp_broker_drain_asked(core, peer, m->drain.name);
         return PROMP_OK;
     case PROMP_TYPE_BYE:
         bye(core, peer);

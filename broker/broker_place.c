@@ -181,6 +181,26 @@ void promp_broker_place_review_soon(promp_broker_core_t *core)
             promp_min64(core->review_at, promp_max64(core->now + PROMP_TIME_REVIEW, core->gather_until));
 }
 
+void promp_broker_place_found(promp_broker_core_t *core, const promp_broker_node_t *node)
+{
+    promp_node_t *k, *n;
+
+    for (k = promp_list_first(&core->turns); k && core->count.waiting_nowhere;
+         k = promp_list_after(&core->turns, k)) {
+        promp_broker_key_t *key = PROMP_BROKER_OF(k, key, turn);
+
+        for (n = promp_list_first(&key->waiting); n; n = promp_list_after(&key->waiting, n)) {
+            promp_broker_session_t *s = PROMP_BROKER_OF(n, session, waiting);
+
+            if (!s->nowhere || !could(node, s))
+                continue;
+            s->nowhere = false;
+            core->count.waiting_nowhere--;
+            promp_broker_start_waits(core, s, 0);
+        }
+    }
+}
+
 void promp_broker_place_review(promp_broker_core_t *core)
 {
     promp_node_t *k, *n, *next;

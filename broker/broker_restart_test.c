@@ -166,7 +166,7 @@ static void a_start_waits_for_the_node_that_has_it(void **state)
     assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m), 1);
     assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n), 0);
     assert_int_equal(counters(w).sessions, 1);
-    assert_int_equal(counters(w).starts_waiting, 0);
+    assert_int_equal(counters(w).starts_bytes, 0);
 }
 
 static void the_worker_that_runs_is_preferred(void **state)
@@ -196,7 +196,7 @@ static void the_worker_that_runs_is_preferred(void **state)
     assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_ATTACH, n), 2);
     assert_int_equal(counters(w).running, 2);
     assert_int_equal(counters(w).places_used, 2);
-    assert_int_equal(counters(w).starts_waiting, 0);
+    assert_int_equal(counters(w).starts_bytes, 0);
 }
 
 static void a_second_worker_is_killed(void **state)

@@ -80,8 +80,8 @@ static promp_err_t within_limits(const promp_broker_core_t *core, const promp_br
 {
     if (key->workers >= key->info.workers || core->count.sessions >= PROMP_LIMIT_SESSIONS)
         return PROMP_ERR_LIMIT_WORKERS;
-    if (core->count.starts_waiting + size > PROMP_LIMIT_STARTS ||
-        key->starts + size > PROMP_LIMIT_STARTS_KEY || key->held + size > promp_broker_key_bytes(key))
+    if (core->count.starts_bytes + size > PROMP_LIMIT_STARTS || key->starts + size > PROMP_LIMIT_STARTS_KEY ||
+        key->held + size > promp_broker_key_bytes(key))
         return PROMP_ERR_START_QUEUE;
     return PROMP_OK;
 }
@@ -120,7 +120,7 @@ static promp_broker_start_t *keep(promp_broker_core_t *core, promp_broker_key_t 
         return NULL;
     }
     start->ask = m.start;
-    core->count.starts_waiting += start->size;
+    core->count.starts_bytes += start->size;
     key->starts += start->size;
     key->held += start->size;
     return start;
@@ -161,11 +161,11 @@ static void again(promp_broker_core_t *core, promp_broker_session_t *s, promp_br
     promp_message_t m = started_at(s);
 
     promp_broker_table_bind(core, s, peer);
-    if (s->state == PROMP_BROKER_WAITING)
-        m = (promp_message_t){.type = PROMP_TYPE_QUEUED};
     if (s->state == PROMP_BROKER_ENDED && !s->node)
         promp_broker_life_tell_lost(core, s);
-    else if (s->state == PROMP_BROKER_WAITING || s->state == PROMP_BROKER_RUNNING)
+    else if (s->state == PROMP_BROKER_WAITING)
+        promp_broker_start_waits(core, s, 0);
+    else if (s->state == PROMP_BROKER_RUNNING)
         promp_broker_effects_say(core, peer, &m, &s->id, 0);
 }
 
@@ -216,10 +216,22 @@ void promp_broker_start_ask(promp_broker_core_t *core, promp_broker_session_t *s
     promp_broker_effects_say(core, node->peer, &m, &s->id, 0);
 }
 
+void promp_broker_start_waits(promp_broker_core_t *core, promp_broker_session_t *s, size_t ahead)
+{
+    promp_message_t m = {.type = PROMP_TYPE_QUEUED, .queued = {.ahead = (uint32_t)ahead}};
+
+    if (s->nowhere) {
+        m.queued.reason = PROMP_ERR_NO_PLACE;
+        m.queued.patience_ms = (uint32_t)promp_max64(1, core->gather_until - core->now);
+    }
+    if (s->manager)
+        promp_broker_effects_say(core, s->manager, &m, &s->id, 0);
+}
+
 void promp_broker_start_seek(promp_broker_core_t *core, promp_broker_session_t *s, promp_err_t error,
                              uint32_t system, promp_slice_t text)
 {
-    promp_message_t m = {.type = PROMP_TYPE_QUEUED, .queued = {.ahead = (uint32_t)s->key->waiting.count}};
+    size_t ahead = s->key->waiting.count;
     bool first = s->start->tries > 0;
     promp_broker_node_t *node = promp_broker_place_choose(core, s);
 
@@ -228,7 +240,8 @@ void promp_broker_start_seek(promp_broker_core_t *core, promp_broker_session_t *
         return;
     }
     /* Before the time to gather is over, the right node may be on its way. */
-    if (!promp_broker_place_exists(core, s) && (core->now >= core->gather_until || first)) {
+    s->nowhere = !promp_broker_place_exists(core, s);
+    if (s->nowhere && (core->now >= core->gather_until || first)) {
         promp_broker_start_fail(core, s, error, system, text);
         return;
     }
@@ -238,8 +251,8 @@ void promp_broker_start_seek(promp_broker_core_t *core, promp_broker_session_t *
     }
     promp_broker_table_queue(core, s, first);
     promp_broker_place_review_soon(core);
-    if (s->manager && !first)
-        promp_broker_effects_say(core, s->manager, &m, &s->id, 0);
+    if (!first)
+        promp_broker_start_waits(core, s, ahead);
 }
 
 /* --- the node's answer --- */

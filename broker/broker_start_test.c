@@ -64,7 +64,7 @@ static void a_waiting_start_can_be_taken_back(void **state)
     assert_int_equal(counters(w).waiting, 1);
     live(w, LEASE + 100, only);
     assert_int_equal(counters(w).waiting, 0);
-    assert_int_equal(counters(w).starts_waiting, 0);
+    assert_int_equal(counters(w).starts_bytes, 0);
 }
 
 static void a_refusing_node_is_followed_by_the_next(void **state)

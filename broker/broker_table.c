@@ -77,7 +77,7 @@ void promp_broker_table_drop_start(promp_broker_core_t *core, promp_broker_sessi
 {
     if (!s->start)
         return;
-    core->count.starts_waiting -= s->start->size;
+    core->count.starts_bytes -= s->start->size;
     if (s->key) {
         s->key->held -= s->start->size;
         s->key->starts -= s->start->size;
@@ -127,6 +127,7 @@ void promp_broker_table_queue(promp_broker_core_t *core, promp_broker_session_t 
     promp_broker_key_t *key = s->key;
 
     promp_broker_table_state(core, s, PROMP_BROKER_WAITING);
+    core->count.waiting_nowhere += s->nowhere;
     if (!key->waiting.count)
         promp_list_append(&core->turns, &key->turn);
     if (first)
@@ -144,6 +145,8 @@ static void leave_queue(promp_broker_core_t *core, promp_broker_session_t *s)
         core->count.unrooted--;
         return;
     }
+    core->count.waiting_nowhere -= s->nowhere;
+    s->nowhere = false;
     promp_list_remove(&s->key->waiting, &s->waiting);
     if (!s->key->waiting.count)
         promp_list_remove(&core->turns, &s->key->turn);
@@ -246,9 +249,10 @@ void promp_broker_table_place(promp_broker_core_t *core, promp_broker_session_t 
     node->used_cpus += s->needs.cpus;
     node->used_gpus += s->needs.gpus;
     node->used_memory += s->needs.memory;
+    promp_broker_status_node(core, node, true);
 }
 
-void promp_broker_table_vacate(promp_broker_session_t *s)
+void promp_broker_table_vacate(promp_broker_core_t *core, promp_broker_session_t *s)
 {
     if (!s->holds || PROMP_MUTANT(16))
         return;
@@ -258,6 +262,7 @@ void promp_broker_table_vacate(promp_broker_session_t *s)
     s->node->used_gpus -= s->needs.gpus;
     s->node->used_memory -= s->needs.memory;
     s->node->due = true;
+    promp_broker_status_node(core, s->node, true);
 }
 
 void promp_broker_table_unplace(promp_broker_core_t *core, promp_broker_session_t *s)
@@ -265,9 +270,16 @@ void promp_broker_table_unplace(promp_broker_core_t *core, promp_broker_session_
     if (!s->node)
         return;
     promp_broker_table_cut(core, s, PROMP_BROKER_TO_WORKER);
-    promp_broker_table_vacate(s);
+    promp_broker_table_vacate(core, s);
     promp_list_remove(&s->node->sessions, &s->placed);
     s->node = NULL;
+}
+
+void promp_broker_table_text(char *to, promp_slice_t text)
+{
+    if (text.size)
+        memcpy(to, text.data, text.size);
+    to[text.size] = 0;
 }
 
 void promp_broker_table_destroy(promp_broker_core_t *core)

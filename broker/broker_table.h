@@ -46,6 +46,7 @@ struct promp_broker_peer {
     int64_t lease;       /* ms, smallest of its sessions */
     int64_t lease_since; /* when it became as small as that */
     int64_t heard, sent;
+    char build[PROMP_LIMIT_BUILD + 1]; /* of its program */
     promp_list_t managed;      /* sessions whose manager speaks here: promp_broker_session_t.managed */
     promp_broker_node_t *node; /* that offers its places here */
     uint64_t waiting_to;       /* data bytes forwarded to it and not flushed */
@@ -58,6 +59,14 @@ typedef struct {
     uint64_t memory;
 } promp_broker_needs_t;
 
+/* What of a node is in the figures. */
+typedef struct {
+    uint8_t ready, draining, away; /* 1 in one of them */
+    uint32_t places;
+    promp_broker_needs_t has;
+    uint64_t used, used_cpus, used_gpus, used_memory;
+} promp_broker_share_t;
+
 struct promp_broker_node {
     promp_broker_key_t *key;
     promp_node_t member; /* in core->nodes, the one that was given work last at the end */
@@ -65,6 +74,8 @@ struct promp_broker_node {
     promp_broker_peer_t *peer; /* NULL: it is away */
     int64_t heard;             /* when peer is NULL */
     bool settled;              /* HELD_END has come on this link */
+    bool drains;               /* an admin has taken it out: until another node with its key comes */
+    char build[PROMP_LIMIT_BUILD + 1];
     uint32_t places;
     promp_broker_needs_t has;
     char labels[PROMP_LIMIT_LABELS + 1], pythons[PROMP_LIMIT_LABELS + 1];
@@ -73,6 +84,7 @@ struct promp_broker_node {
     promp_list_t sessions; /* promp_broker_session_t.placed */
     size_t count;          /* for a comparison of nodes */
     bool due;              /* it may have places for starts that wait */
+    promp_broker_share_t share;
     promp_broker_timer_t timer;
 };
 
@@ -129,6 +141,7 @@ struct promp_broker_session {
     uint32_t pid;
     promp_broker_needs_t needs;
     promp_broker_start_t *start; /* WAITING, ASKED */
+    bool nowhere;                /* WAITING: no node that is known could serve it */
     promp_node_t waiting;        /* in key->waiting or core->unrooted */
     promp_node_t todo;           /* in core->todo */
     promp_broker_flow_t flow[2];
@@ -180,8 +193,18 @@ void promp_broker_key_release(promp_broker_core_t *core, promp_broker_key_t *key
 uint64_t promp_broker_key_bytes(const promp_broker_key_t *key);
 
 /* broker_status.c */
+/* Something of a node has changed that is in the figures; there: it is not about to be freed. */
+void promp_broker_status_node(promp_broker_core_t *core, promp_broker_node_t *node, bool there);
 /* Answers STATUS. */
 void promp_broker_status_tell(promp_broker_core_t *core, promp_broker_peer_t *peer);
+/* Answers NODES. */
+void promp_broker_status_nodes(promp_broker_core_t *core, promp_broker_peer_t *peer, const promp_id_t *after);
+
+/* broker_drain.c: nodes that an admin takes out of service */
+/* Answers an admin's DRAIN. */
+void promp_broker_drain_asked(promp_broker_core_t *core, promp_broker_peer_t *peer, promp_slice_t name);
+/* The node, which is here, is told to leave. */
+void promp_broker_drain_tell(promp_broker_core_t *core, promp_broker_node_t *node);
 
 /* broker_peer.c */
 promp_broker_peer_t *promp_broker_peer_get(const promp_broker_core_t *core,
@@ -214,7 +237,7 @@ void promp_broker_table_unbind(promp_broker_core_t *core, promp_broker_session_t
 void promp_broker_table_place(promp_broker_core_t *core, promp_broker_session_t *s,
                               promp_broker_node_t *node);
 /* Its process has ended: what it took of the node is free. */
-void promp_broker_table_vacate(promp_broker_session_t *s);
+void promp_broker_table_vacate(promp_broker_core_t *core, promp_broker_session_t *s);
 /* It waits for a place, as the first or the last one of its key. */
 void promp_broker_table_queue(promp_broker_core_t *core, promp_broker_session_t *s, bool first);
 void promp_broker_table_unplace(promp_broker_core_t *core, promp_broker_session_t *s);
@@ -228,6 +251,8 @@ void promp_broker_table_drop_start(promp_broker_core_t *core, promp_broker_sessi
 /* Its manager is a worker of the node where it runs: that node relays it. */
 bool promp_broker_table_local(const promp_broker_session_t *s);
 void promp_broker_table_destroy(promp_broker_core_t *core);
+/* What a message says, whose size the decoder has seen to, with a zero behind it. */
+void promp_broker_table_text(char *to, promp_slice_t text);
 
 /* broker_node.c: what nodes say of themselves, and their loss */
 promp_err_t promp_broker_node_offer(promp_broker_core_t *core, promp_broker_peer_t *peer,
@@ -254,10 +279,14 @@ void promp_broker_place_serve_due(promp_broker_core_t *core);
 void promp_broker_place_review(promp_broker_core_t *core);
 /* Before long. */
 void promp_broker_place_review_soon(promp_broker_core_t *core);
+/* Starts that no node could serve so far, and this one could: their managers are told. */
+void promp_broker_place_found(promp_broker_core_t *core, const promp_broker_node_t *node);
 
 /* broker_start.c: starts, from asking to the answer */
 promp_err_t promp_broker_start_asked(promp_broker_core_t *core, promp_broker_peer_t *peer,
                                      const promp_frame_t *frame, const promp_msg_start_t *start);
+/* QUEUED to its manager, and why it waits. */
+void promp_broker_start_waits(promp_broker_core_t *core, promp_broker_session_t *s, size_t ahead);
 /* A node is asked. */
 void promp_broker_start_ask(promp_broker_core_t *core, promp_broker_session_t *s, promp_broker_node_t *node);
 /* A place is looked for, or waited for; error: where there is none. */

@@ -17,7 +17,8 @@ static void decode(seen_t *s)
         for (int who = 1; who <= PROMP_WHO_ADMIN && !s->message.type; who <<= 1)
             if (who & PROMP_WHO_GUESTS)
                 (void)promp_message_decode(s->frame.type, promp_slice(s->body, size), PROMP_WHO_BROKER,
-                                           (promp_who_t)who, (promp_at_t)state, 1, &s->message);
+                                           (promp_who_t)who, (promp_at_t)state, PROMP_VERSION_HIGH,
+                                           &s->message);
     assert_int_not_equal(s->message.type, 0); /* what the broker sends keeps to the table */
 }
 
@@ -193,7 +194,9 @@ static promp_broker_peer_number_t greet(world_t *w, uint8_t key)
 {
     promp_broker_peer_number_t peer = opened(w, key);
     promp_message_t m = {.type = PROMP_TYPE_HELLO,
-                         .hello = {.version_low = 1, .version_high = 1, .role = (uint8_t)w->key[key].role}};
+                         .hello = {.version_low = PROMP_VERSION_LOW,
+                                   .version_high = PROMP_VERSION_HIGH,
+                                   .role = (uint8_t)w->key[key].role}};
 
     say(w, peer, &m, 0, 0);
     return peer;
@@ -309,6 +312,7 @@ void new_core(world_t *w)
         snprintf(w->key[i].name, sizeof w->key[i].name, "key%u", i);
     }
     w->key[OBSERVER].role = PROMP_BROKER_OBSERVER;
+    w->key[ADMIN].role = PROMP_BROKER_ADMIN;
     w->core = promp_broker_core_new(&config, w->now);
     assert_non_null(w->core);
 }

@@ -23,6 +23,7 @@
 #define KEYS     40
 #define NODE_KEY 20
 #define OBSERVER 19
+#define ADMIN    18
 
 /* An effect, its message decoded. */
 typedef struct {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "auth_token.h"
+#include "metrics_address.h"
 #include "zpl_rows.h"
 
 #define LISTEN  "tcp://*:"
@@ -72,6 +73,18 @@ static const char *set_log(void *into, promp_slice_t value)
     return promp_zpl_rows_level(value, &config->level);
 }
 
+static const char *set_metrics(void *into, promp_slice_t value)
+{
+    promp_config_t *config = into;
+    promp_metrics_address_t address;
+    char text[PROMP_LIMIT_ADDRESS + 1];
+
+    if (!promp_zpl_rows_text(value, text, sizeof text) || !promp_metrics_address_read(text, &address))
+        return "an address is ADDRESS:PORT, in digits, [IPv6]:PORT, or *:PORT for all interfaces";
+    strcpy(config->metrics, text);
+    return NULL;
+}
+
 static const char *set_passphrase(void *into, promp_slice_t value)
 {
     promp_config_t *config = into;
@@ -81,10 +94,13 @@ static const char *set_passphrase(void *into, promp_slice_t value)
                : "the path of a file is needed";
 }
 
-static const promp_zpl_row_t settings[] = {
-    {.name = "listen", .set = set_listen},   {.name = "peers", .set = set_peers},
-    {.name = "threads", .set = set_threads}, {.name = "gather", .set = set_gather},
-    {.name = "log", .set = set_log},         {.name = "passphrase-file", .set = set_passphrase}};
+static const promp_zpl_row_t settings[] = {{.name = "listen", .set = set_listen},
+                                           {.name = "peers", .set = set_peers},
+                                           {.name = "threads", .set = set_threads},
+                                           {.name = "gather", .set = set_gather},
+                                           {.name = "log", .set = set_log},
+                                           {.name = "metrics", .set = set_metrics},
+                                           {.name = "passphrase-file", .set = set_passphrase}};
 
 static const promp_zpl_rows_t rows = {PROMP_CONFIG_FILE, settings, sizeof settings / sizeof *settings};
 

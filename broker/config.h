@@ -14,13 +14,14 @@ typedef struct {
     int threads;                          /* of libzmq, which encrypt and move bytes */
     int64_t gather;                       /* ms after the start in which nodes may come back */
     promp_log_level_t level;
+    char metrics[PROMP_LIMIT_ADDRESS + 1]; /* ADDRESS:PORT; "": nobody is told them by HTTP */
     char passphrase[PROMP_LIMIT_PATH + 1]; /* file that it is read from; "": none */
 } promp_config_t;
 
 /* What holds when nobody says anything. */
 void promp_config_start(promp_config_t *config);
 
-/* Sets one thing by its name: listen, peers, threads, gather, log, passphrase-file. NULL, or what is wrong (static). */
+/* Sets one thing by its name: listen, peers, threads, gather, log, metrics, passphrase-file. NULL, or what is wrong (static). */
 const char *promp_config_set(promp_config_t *config, const char *name, promp_slice_t value);
 
 /* Reads the file of the folder over *config; none there is fine. CONFIG_FILE: a line, by its number, says what is not

@@ -21,6 +21,9 @@ static const char help[] =
     "  --gather MS             after its start, nodes have so long to come back before work that nobody\n"
     "                          could do is refused (default 35000)\n"
     "  --log LEVEL             error, warning, info or debug (default info)\n"
+    "  --metrics ADDRESS:PORT  tells figures by HTTP there, unencrypted and to everybody: /metrics for\n"
+    "                          Prometheus, /healthz; * for all interfaces, port 0 for a free one (default:\n"
+    "                          nobody is told)\n"
     "  --passphrase-file FILE  the passphrase of a locked key: first line of a file of mode 0600\n"
     "  --passphrase-fd N       likewise, from a descriptor\n"
     "  --help, --version\n"
@@ -30,7 +33,8 @@ static const char help[] =
     "  listen = \"tcp://*:5599\"\n"
     "  log = \"warning\"\n"
     "\n"
-    "When it serves it prints `ready tcp://ADDRESS:PORT`; it logs to stderr. Changes of promp-auth count at\n"
+    "When it serves it prints `ready tcp://ADDRESS:PORT`, and `metrics http://ADDRESS:PORT/metrics` where\n"
+    "it tells figures; it logs to stderr. Changes of promp-auth count at\n"
     "once. SIGHUP reads file and store anew, SIGUSR1 writes figures to the log, SIGTERM and Ctrl-C end it:\n"
     "nodes keep their workers and wait for the next one; a second signal does not wait for anything.\n"
     "\n"
@@ -49,6 +53,7 @@ static const struct option flags[] = {{"listen", required_argument, NULL, SETTIN
                                       {"threads", required_argument, NULL, SETTING},
                                       {"gather", required_argument, NULL, SETTING},
                                       {"log", required_argument, NULL, SETTING},
+                                      {"metrics", required_argument, NULL, SETTING},
                                       {"passphrase-file", required_argument, NULL, SETTING},
                                       {"config", required_argument, NULL, CONFIG},
                                       {"passphrase-fd", required_argument, NULL, PASSPHRASE_FD},

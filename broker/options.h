@@ -5,7 +5,7 @@
 #include "config.h"
 
 #define PROMP_OPTIONS_USAGE 2 /* exit code for a wrong command line or configuration file */
-#define PROMP_OPTIONS_SETS  6
+#define PROMP_OPTIONS_SETS  7
 
 typedef struct {
     const char *folder; /* of --config; NULL: not given */

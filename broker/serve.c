@@ -56,6 +56,7 @@ static int64_t pass_time(promp_serve_t *s, int64_t now)
     due = promp_min64(due, look_around(s, now));
     if (s->ended)
         return now;
+    due = promp_min64(due, promp_serve_metrics_tick(s, now));
     promp_serve_flushed(s);
     due = promp_min64(due, promp_broker_core_tick(s->core, now));
     promp_serve_do(s, now);
@@ -71,9 +72,15 @@ static void loop(promp_serve_t *s)
             break;
         if (!promp_zport_ready(s->port))
             wait = due > now ? promp_min64(due - now, INT32_MAX) : 0;
-        struct pollfd fds[] = {{promp_zport_fd(s->port), POLLIN, 0}, {s->signals, POLLIN, 0}};
-        if (poll(fds, 2, (int)wait) > 0 && fds[1].revents)
+        struct pollfd fds[] = {{promp_zport_fd(s->port), POLLIN, 0},
+                               {s->signals, POLLIN, 0},
+                               {promp_serve_metrics_fd(s, now), POLLIN, 0}};
+        if (poll(fds, 3, (int)wait) <= 0)
+            continue;
+        if (fds[1].revents)
             promp_serve_signals_take(s, promp_clock_ms());
+        if (fds[2].revents)
+            promp_metrics_http_wake(s->metrics, promp_clock_ms());
     }
 }
 
@@ -185,13 +192,16 @@ static promp_err_t begin(promp_serve_t *s, promp_error_t *error)
         code = open_port(s, error);
     if (!code && promp_serve_core_new(s, promp_clock_ms()))
         code = promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
-    return code;
+    return code ? code : promp_serve_metrics_open(s, error);
 }
 
 static promp_err_t ready(promp_serve_t *s, promp_error_t *error)
 {
     s->look_each = promp_min64(LOOK_EACH, promp_notify_watchdog());
-    if (printf("ready %s\n", s->endpoint) < 0 || fflush(stdout) != 0)
+    printf("ready %s\n", s->endpoint);
+    if (s->metrics)
+        printf("metrics http://%s/metrics\n", promp_metrics_http_where(s->metrics));
+    if (fflush(stdout) != 0 || ferror(stdout))
         return promp_error_set(error, promp_error_from_errno(errno), errno, "standard output");
     promp_serve_say(s, PROMP_LOG_INFO, PROMP_OK, "serves at %s", s->endpoint);
     promp_notify("READY=1");
@@ -206,6 +216,7 @@ static void end(promp_serve_t *s)
     while (s->peers && (peer = promp_map_next(s->peers, &at)))
         free(peer->wish), free(peer);
     promp_map_destroy(&s->peers);
+    promp_metrics_http_destroy(&s->metrics);
     promp_broker_core_destroy(&s->core);
     promp_zport_destroy(&s->port);
     promp_auth_handler_stop(&s->handler);

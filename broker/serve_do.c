@@ -1,6 +1,18 @@
 /* serve_do.c - what the core wants done. */
+#include <stdio.h>
+
 #include "local.h"
+#include "message.h"
 #include "serve_inside.h"
+
+/* For the core: what it does not see. arg is the promp_serve_t. */
+static void count(void *arg, promp_broker_counters_t *counters)
+{
+    const promp_serve_t *s = arg;
+
+    promp_serve_port_count(s, counters);
+    promp_serve_join_count(s, counters);
+}
 
 promp_err_t promp_serve_core_new(promp_serve_t *s, int64_t now)
 {
@@ -9,6 +21,7 @@ promp_err_t promp_serve_core_new(promp_serve_t *s, int64_t now)
                                           .build = promp_local_build(),
                                           .gather = s->config.gather,
                                           .key = promp_serve_keys_find,
+                                          .count = count,
                                           .arg = s};
 
     s->core = promp_broker_core_new(&config, now);
@@ -26,12 +39,30 @@ static void lose(promp_serve_t *s, const promp_broker_effect_t *e, promp_err_t w
     promp_serve_peers_drop(s, peer, why, now);
 }
 
+/* Who takes a node out is known afterwards. */
+static void say_drained(promp_serve_t *s, const promp_broker_effect_t *e)
+{
+    promp_serve_peer_t *peer = promp_serve_peers_find(s, e->peer);
+    promp_message_t m;
+    char text[PROMP_LIMIT_KEY_NAME + 64];
+
+    if (!peer || promp_message_decode(e->out->frame.type, e->out->part[0], PROMP_WHO_BROKER, PROMP_WHO_ADMIN,
+                                      PROMP_AT_UP, PROMP_VERSION_HIGH, &m))
+        return;
+    snprintf(text, sizeof text, "takes node '%.*s' out of service", (int)m.drained.name.size,
+             (const char *)m.drained.name.data);
+    promp_serve_say_peer(s, m.drained.error ? PROMP_LOG_WARNING : PROMP_LOG_INFO,
+                         (promp_err_t)m.drained.error, peer, text);
+}
+
 static void on_send(promp_serve_t *s, const promp_broker_effect_t *e, int64_t now)
 {
     promp_err_t code = promp_zport_send(s->port, e->peer, e->out, 0);
 
     if (code == PROMP_ERR_QUEUE_FULL || code == PROMP_ERR_MEMORY)
         lose(s, e, code, now);
+    if (e->out->frame.type == PROMP_TYPE_DRAINED)
+        say_drained(s, e);
     if (code || e->out->frame.type != PROMP_TYPE_WELCOME)
         return;
     promp_serve_peer_t *peer = promp_serve_peers_find(s, e->peer);

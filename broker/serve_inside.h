@@ -12,6 +12,7 @@
 #include "lines.h"
 #include "list.h"
 #include "map.h"
+#include "metrics_http.h"
 #include "options.h"
 #include "zport.h"
 
@@ -68,9 +69,14 @@ typedef struct {
     void *context;
     promp_auth_handler_t *handler;
     promp_zport_t *port;
+    uint32_t peers_most;                    /* connections that it takes */
+    promp_zport_counters_t before;          /* what ports before it have counted */
+    promp_broker_counters_t joins;          /* of it, those of joining */
     char endpoint[PROMP_LIMIT_ADDRESS + 1]; /* where it listens */
     promp_broker_core_t *core;
     uint64_t seed;
+    promp_metrics_http_t *metrics; /* NULL: nobody is told by HTTP */
+    int64_t started;               /* seconds since 1970 */
 
     promp_map_t *peers;                   /* number -> promp_serve_peer_t */
     promp_list_t silent, asking, leaving; /* each in the order of due */
@@ -122,6 +128,9 @@ promp_err_t promp_serve_port_open(promp_serve_t *s, promp_error_t *error);
 /* Looks at the broker's own key: tells a next one, and changes to it when its time has come. */
 void promp_serve_port_look(promp_serve_t *s, int64_t now);
 
+/* Fills in what the ports have counted. */
+void promp_serve_port_count(const promp_serve_t *s, promp_broker_counters_t *counters);
+
 /* serve_peers.c */
 void promp_serve_peers_event(promp_serve_t *s, const promp_zport_event_t *event, int64_t now);
 promp_serve_peer_t *promp_serve_peers_find(const promp_serve_t *s, promp_zpeer_t number);
@@ -143,8 +152,15 @@ void promp_serve_join_frame(promp_serve_t *s, promp_serve_peer_t *peer, const pr
 int64_t promp_serve_join_tick(promp_serve_t *s, int64_t now);
 /* A peer is there that came with a token's key. */
 void promp_serve_join_new(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now);
+/* Fills in how many have come and joined. */
+void promp_serve_join_count(const promp_serve_t *s, promp_broker_counters_t *counters);
 /* Forgets what it asked for; nothing where it is no joiner. */
 void promp_serve_join_forget(promp_serve_t *s, promp_serve_peer_t *peer);
+
+/* serve_metrics.c; all but _open do nothing where nobody is told by HTTP. */
+promp_err_t promp_serve_metrics_open(promp_serve_t *s, promp_error_t *error);
+int promp_serve_metrics_fd(const promp_serve_t *s, int64_t now); /* -1: none to be polled */
+int64_t promp_serve_metrics_tick(promp_serve_t *s, int64_t now);
 
 /* serve_do.c */
 promp_err_t promp_serve_core_new(promp_serve_t *s, int64_t now);

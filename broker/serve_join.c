@@ -40,6 +40,9 @@ static void refuse(promp_serve_t *s, promp_serve_peer_t *peer, promp_err_t told,
                                .refused = {.error = told, .text = promp_slice_str(promp_error_text(told))}};
 
     promp_serve_say_peer(s, PROMP_LOG_WARNING, why, peer, what);
+    ++*(told == PROMP_ERR_VERSION       ? &s->joins.join_version
+        : told == PROMP_ERR_BROKER_AWAY ? &s->joins.join_away
+                                        : &s->joins.join_token);
     say(s, peer, &m, now);
 }
 
@@ -57,6 +60,7 @@ static void welcome(promp_serve_t *s, promp_serve_peer_t *peer, int64_t now)
 
     promp_serve_say(s, PROMP_LOG_INFO, PROMP_OK, "'%s' joined as %s", entry->name,
                     promp_auth_role_text(entry->role));
+    s->joins.joined++;
     say(s, peer, &m, now);
 }
 
@@ -95,6 +99,7 @@ void promp_serve_join_frame(promp_serve_t *s, promp_serve_peer_t *peer, const pr
         refuse(s, peer, code, code, "", now);
     } else if (code) {
         promp_serve_say_peer(s, PROMP_LOG_WARNING, code, peer, "with a token");
+        s->joins.join_broken++;
         promp_serve_peers_drop(s, peer, code, now);
     } else if (s->draining) {
         refuse(s, peer, PROMP_ERR_BROKER_AWAY, PROMP_ERR_BROKER_AWAY, "", now);
@@ -134,6 +139,7 @@ static int64_t drop_silent(promp_serve_t *s, int64_t now)
         if (peer->due > now)
             return peer->due;
         promp_serve_say_peer(s, PROMP_LOG_WARNING, PROMP_ERR_SILENT, peer, "with a token");
+        s->joins.join_silent++;
         promp_serve_peers_drop(s, peer, PROMP_ERR_SILENT, now);
     }
     return PROMP_NEVER;
@@ -178,4 +184,15 @@ int64_t promp_serve_join_tick(promp_serve_t *s, int64_t now)
     int64_t due = drop_silent(s, now);
 
     return promp_min64(due, admit_some(s, now));
+}
+
+void promp_serve_join_count(const promp_serve_t *s, promp_broker_counters_t *counters)
+{
+    counters->joiners = s->silent.count + s->asking.count;
+    counters->joined = s->joins.joined;
+    counters->join_token = s->joins.join_token;
+    counters->join_version = s->joins.join_version;
+    counters->join_away = s->joins.join_away;
+    counters->join_broken = s->joins.join_broken;
+    counters->join_silent = s->joins.join_silent;
 }

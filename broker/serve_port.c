@@ -72,7 +72,7 @@ static promp_zport_config_t describe(const promp_serve_t *s, promp_auth_key_t *k
     return (promp_zport_config_t){.endpoint = s->endpoint,
                                   .secret_key = promp_auth_key_show(key),
                                   .zap_domain = PROMP_AUTH_DOMAIN,
-                                  .peers = count_peers(s)};
+                                  .peers = s->peers_most};
 }
 
 /* Proves that strangers are turned away from a port with this key. */
@@ -116,6 +116,7 @@ promp_err_t promp_serve_port_open(promp_serve_t *s, promp_error_t *error)
     if (code)
         return code;
     strcpy(s->endpoint, s->config.listen);
+    s->peers_most = count_peers(s);
     code = test_key(s, key, error);
     if (!code)
         code = listen_with(s, key, 0, error);
@@ -129,6 +130,36 @@ promp_err_t promp_serve_port_open(promp_serve_t *s, promp_error_t *error)
     return look_at_key(s, &s->key, error);
 }
 
+/* --- figures --- */
+
+void promp_serve_port_count(const promp_serve_t *s, promp_broker_counters_t *counters)
+{
+    promp_zport_counters_t now;
+
+    promp_zport_count(s->port, &now);
+    counters->connections = now.peers;
+    counters->connections_limit = s->peers_most;
+    counters->refused_key = s->before.handshake_denied + now.handshake_denied;
+    counters->refused_stranger = s->before.handshake_broken + now.handshake_broken;
+    counters->refused_cut = s->before.handshake_cut + now.handshake_cut;
+    counters->refused_limit = s->before.refused + now.refused;
+    counters->refused_descriptors = s->before.accept_failed + now.accept_failed;
+}
+
+/* What the port has counted outlives it. */
+static void close_port(promp_serve_t *s)
+{
+    promp_zport_counters_t now;
+
+    promp_zport_count(s->port, &now);
+    s->before.handshake_denied += now.handshake_denied;
+    s->before.handshake_broken += now.handshake_broken;
+    s->before.handshake_cut += now.handshake_cut;
+    s->before.refused += now.refused;
+    s->before.accept_failed += now.accept_failed;
+    promp_zport_destroy(&s->port);
+}
+
 /* --- the next key --- */
 
 /* All peers lose their connection, and come back to the new key. */
@@ -139,7 +170,7 @@ static void change_port(promp_serve_t *s, promp_auth_key_t *key, int64_t now)
     promp_err_t code = test_key(s, key, &error);
     if (!code) {
         promp_serve_peers_drop_all(s, now);
-        promp_zport_destroy(&s->port);
+        close_port(s);
         code = listen_with(s, key, BIND_TIME, &error);
     }
     if (!code)

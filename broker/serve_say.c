@@ -68,32 +68,24 @@ void promp_serve_told(void *arg, const promp_auth_decision_t *decision, const ch
                         decision->reason ? promp_error_text(decision->reason) : "let in");
 }
 
+/* A line for each group. */
 void promp_serve_say_figures(promp_serve_t *s)
 {
     const promp_log_t log = {2, PROMP_LOG_INFO, PROGRAM};
-    promp_broker_counters_t c;
-    promp_zport_counters_t p;
+    promp_broker_counters_t counters;
+    size_t count, i = 0;
+    const promp_counters_row_t *row = promp_counters_rows(&count);
 
-#define N(x) (unsigned long long)(x)
-    promp_broker_core_count(s->core, &c);
-    promp_zport_count(s->port, &p);
-    promp_log(
-        &log, PROMP_LOG_INFO, PROMP_OK,
-        "peers %llu (managers %llu, nodes %llu, others %llu, not yet greeted %llu); turned away: by key "
-        "%llu, not ours %llu, cut %llu, over the limit %llu, no descriptors %llu",
-        N(p.peers), N(c.managers), N(c.nodes), N(c.others), N(c.handshakes), N(p.handshake_denied),
-        N(p.handshake_broken), N(p.handshake_cut), N(p.refused), N(p.accept_failed));
-    promp_log(
-        &log, PROMP_LOG_INFO, PROMP_OK,
-        "sessions %llu (waiting %llu, asked %llu, running %llu, ended %llu, unrooted %llu); places %llu, "
-        "used %llu; starts %llu, refused %llu; orphans %llu",
-        N(c.sessions), N(c.waiting), N(c.asked), N(c.running), N(c.ended), N(c.unrooted), N(c.places),
-        N(c.places_used), N(c.starts), N(c.starts_refused), N(c.orphans));
-    promp_log(
-        &log, PROMP_LOG_INFO, PROMP_OK,
-        "relayed %llu frames, %llu bytes; waiting %llu bytes of data, %llu of starts; answers: congested "
-        "%llu, no route %llu; kicked for what they sent %llu, for silence %llu, because of their key %llu",
-        N(c.relayed_frames), N(c.relayed_bytes), N(c.data_waiting), N(c.starts_waiting), N(c.congested),
-        N(c.no_route), N(c.kicked[0]), N(c.kicked[1]), N(c.kicked[2]));
-#undef N
+    promp_broker_core_count(s->core, &counters);
+    while (i < count) {
+        const char *group = row[i].group;
+        char text[900] = "";
+        size_t size = 0;
+
+        for (; i < count && strcmp(row[i].group, group) == 0 && size < sizeof text; i++)
+            size +=
+                (size_t)snprintf(text + size, sizeof text - size, "%s%s %llu", size ? ", " : "", row[i].text,
+                                 (unsigned long long)promp_counters_value(&counters, &row[i]));
+        promp_log(&log, PROMP_LOG_INFO, PROMP_OK, "%s: %s", group, text);
+    }
 }

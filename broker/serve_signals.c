@@ -53,9 +53,11 @@ static promp_err_t reload_config(promp_serve_t *s, promp_error_t *error)
         return code;
     atomic_store(&s->level, (int)config.level);
     if (strcmp(config.listen, s->config.listen) != 0 || config.peers != s->config.peers ||
-        config.threads != s->config.threads || config.gather != s->config.gather)
+        config.threads != s->config.threads || config.gather != s->config.gather ||
+        strcmp(config.metrics, s->config.metrics) != 0)
         promp_serve_say(s, PROMP_LOG_WARNING, PROMP_OK,
-                        PROMP_CONFIG_FILE ": listen, peers, threads and gather count from the next start on");
+                        PROMP_CONFIG_FILE
+                        ": listen, metrics, peers, threads and gather count from the next start on");
     strcpy(s->config.passphrase, config.passphrase);
     if (s->options->passphrase_fd >= 0 || is_pipe(config.passphrase))
         return PROMP_OK;

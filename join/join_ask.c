@@ -23,8 +23,8 @@ typedef struct {
     promp_who_t self;
     promp_auth_role_t role;
     promp_join_answer_t *answer;
-    promp_msg_counters_t *counters; /* what is wanted; NULL: to be let in is all */
-    bool up;                        /* WELCOME has come, and the second question is asked */
+    const promp_join_talk_t *talk; /* what follows; NULL: to be let in is all */
+    bool up;                       /* WELCOME has come, and the second question is asked */
     promp_error_t *error;
 } ask_t;
 
@@ -45,20 +45,42 @@ static promp_err_t joined(const ask_t *ask, const promp_msg_joined_t *message)
     return PROMP_OK;
 }
 
-static promp_err_t welcome(ask_t *ask, const promp_msg_welcome_t *message, bool *more)
+static promp_err_t put(const ask_t *ask, const promp_message_t *question)
 {
-    const promp_message_t question = {.type = PROMP_TYPE_STATUS};
     promp_out_t out;
-    promp_err_t code;
+    promp_err_t code = promp_message_out(question, NULL, 0, &out);
 
-    ask->answer->broker = message->node;
-    if (!ask->counters)
-        return PROMP_OK;
-    ask->up = *more = true;
-    code = promp_message_out(&question, NULL, 0, &out);
     if (!code)
         code = promp_zlink_send(ask->link, &out, 0);
     return code ? promp_error_set(ask->error, code, 0, "asking the broker") : PROMP_OK;
+}
+
+static promp_err_t welcome(ask_t *ask, const promp_msg_welcome_t *message, bool *more)
+{
+    const promp_join_talk_t *talk = ask->talk;
+
+    ask->answer->broker = message->node;
+    if (!talk)
+        return PROMP_OK;
+    const promp_message_row_t *row = promp_message_row((uint16_t)talk->question.type);
+
+    if (message->version < row->since)
+        return promp_error_set(
+            ask->error, PROMP_ERR_VERSION, 0,
+            "%s is of version %u of the protocol, the broker speaks version %u: it has to be "
+            "upgraded",
+            row->name, row->since, message->version);
+    ask->up = *more = true;
+    return put(ask, &talk->question);
+}
+
+/* Something about what was asked, which may lead to another question. */
+static promp_err_t hear(ask_t *ask, const promp_message_t *message, bool *more)
+{
+    promp_message_t next = {0};
+    promp_err_t code = ask->talk->hear(ask->talk->arg, message, &next, more, ask->error);
+
+    return code || !next.type ? code : put(ask, &next);
 }
 
 /* *more: the answer is still to come. */
@@ -80,12 +102,11 @@ static promp_err_t understand(ask_t *ask, const promp_frame_t *frame, bool *more
         return joined(ask, &message.joined);
     case PROMP_TYPE_WELCOME:
         return welcome(ask, &message.welcome, more);
-    case PROMP_TYPE_COUNTERS:
-        *ask->counters = message.counters;
-        return PROMP_OK;
     case PROMP_TYPE_AWAY:
         return promp_error_set(ask->error, PROMP_ERR_BROKER_AWAY, 0, NULL);
     default:
+        if (ask->up)
+            return hear(ask, &message, more);
         return promp_error_set(ask->error, PROMP_ERR_MESSAGE_STATE, 0, "%s",
                                promp_message_row(frame->type)->name);
     }
@@ -184,12 +205,11 @@ promp_err_t promp_join_ask_hello(const promp_join_call_t *call, promp_auth_role_
     return converse(call, &question, &ask);
 }
 
-promp_err_t promp_join_ask_status(const promp_join_call_t *call, promp_auth_role_t role,
-                                  promp_msg_counters_t *counters, promp_error_t *error)
+promp_err_t promp_join_ask_more(const promp_join_call_t *call, promp_auth_role_t role,
+                                const promp_join_talk_t *talk, promp_error_t *error)
 {
     const promp_message_t question = hello_as(role);
     promp_join_answer_t answer = {0};
-    ask_t ask = {
-        .self = roles[role].who, .role = role, .answer = &answer, .counters = counters, .error = error};
+    ask_t ask = {.self = roles[role].who, .role = role, .answer = &answer, .talk = talk, .error = error};
     return converse(call, &question, &ask);
 }

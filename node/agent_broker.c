@@ -221,6 +221,14 @@ static void away(promp_agent_core_t *core, uint32_t retry, int64_t now)
     promp_agent_core_due(core, broker->away_at);
 }
 
+/* An operator takes the node out: the keeper ends it as after a SIGTERM, and tells us so. */
+static void drain(promp_agent_core_t *core)
+{
+    promp_message_t m = {.type = PROMP_TYPE_LEAVE};
+
+    promp_agent_effects_message(&core->effects, PROMP_AGENT_TO_KEEPER, PROMP_AGENT_NONE, &m, NULL, 0, true);
+}
+
 static promp_err_t on_link(promp_agent_core_t *core, promp_agent_link_t *link, const promp_frame_t *frame,
                            int64_t now)
 {
@@ -238,6 +246,9 @@ static promp_err_t on_link(promp_agent_core_t *core, promp_agent_link_t *link, c
         return m.refused.error ? (promp_err_t)m.refused.error : PROMP_ERR_CLOSED;
     case PROMP_TYPE_AWAY:
         away(core, m.away.retry_ms, now);
+        return PROMP_OK;
+    case PROMP_TYPE_DRAIN:
+        drain(core);
         return PROMP_OK;
     case PROMP_TYPE_BEAT:
     case PROMP_TYPE_LINK_ACK: /* the shell's link has taken it */

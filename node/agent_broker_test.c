@@ -48,6 +48,17 @@ static void silence(void **state)
                      PROMP_ERR_WORKER_LEASE);
 }
 
+static void taken_out(void **state)
+{
+    /* Aim: when the broker takes the node out of service the keeper is told, who decides what becomes of it. */
+    world_t *w = *state;
+    uint32_t b = join(w);
+
+    simple(w, b, PROMP_TYPE_DRAIN, 0);
+    assert_int_equal(count_of(w, PROMP_AGENT_TO_KEEPER, PROMP_TYPE_LEAVE, PROMP_AGENT_NONE), 1);
+    assert_int_equal(count_of(w, PROMP_AGENT_CLOSE, 0, PROMP_AGENT_NONE), 0);
+}
+
 static void we_slept(void **state)
 {
     /* Aim: a tick that comes late ends no worker and no link: nobody is blamed for our own absence. */
@@ -227,6 +238,7 @@ int main(void)
         CLUSTER(greets),
         CLUSTER(silence),
         CLUSTER(we_slept),
+        CLUSTER(taken_out),
         CLUSTER(back_off),
         CLUSTER(told_away),
         CLUSTER(turned_away),

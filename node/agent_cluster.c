@@ -58,7 +58,8 @@ int64_t redialled(world_t *w, uint32_t *link)
 
 void welcome(world_t *w, uint32_t link)
 {
-    promp_message_t m = {.type = PROMP_TYPE_WELCOME, .welcome = {.version = 1, .node = {{42}}}};
+    promp_message_t m = {.type = PROMP_TYPE_WELCOME,
+                         .welcome = {.version = PROMP_VERSION_HIGH, .node = {{42}}}};
 
     say(w, link, &m, 0, 0);
 }

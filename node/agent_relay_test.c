@@ -275,9 +275,10 @@ static void before_hello(void **state)
     /* Nothing but HELLO comes first, and only in a version that both speak and with the role of that link. */
     world_t *w = *state;
     promp_agent_peer_t peer = {.pid = 60, .uid = 7, .start = 1};
-    const promp_msg_hello_t hellos[] = {{.version_low = 2, .version_high = 9, .role = 1},
-                                        {.version_low = 3, .version_high = 1, .role = 1},
-                                        {.version_low = 1, .version_high = 1, .role = 2}};
+    const promp_msg_hello_t hellos[] = {
+        {.version_low = PROMP_VERSION_HIGH + 1, .version_high = 99, .role = 1},
+        {.version_low = 3, .version_high = 1, .role = 1},
+        {.version_low = 1, .version_high = 1, .role = 2}};
     const promp_err_t errors[] = {PROMP_ERR_VERSION, PROMP_ERR_MESSAGE_FIELD, PROMP_ERR_MESSAGE_SENDER};
     uint32_t link = promp_agent_core_opened(w->core, &peer, w->now);
 

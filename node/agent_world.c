@@ -19,7 +19,7 @@ static void decode(seen_t *s, int to)
         for (int who = 1; who <= PROMP_WHO_BROKER && !s->message.type; who <<= 1)
             if (who & to)
                 (void)promp_message_decode(s->frame.type, promp_slice(s->body, size), from, (promp_who_t)who,
-                                           (promp_at_t)state, 1, &s->message);
+                                           (promp_at_t)state, PROMP_VERSION_HIGH, &s->message);
     assert_int_not_equal(s->message.type, 0); /* what the agent sends keeps to the table */
 }
 

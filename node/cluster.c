@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -147,6 +148,8 @@ static promp_err_t prepare(cluster_t *c, int *code)
         if (*code)
             return PROMP_ERR_STATE;
         joined = true;
+        if (c->options->join_only)
+            return PROMP_ERR_STATE; /* with exit code 0 */
     }
     if (!check_key(c, &error) && !find_pythons(c, &error))
         return PROMP_OK;
@@ -247,6 +250,20 @@ err:
     return code;
 }
 
+/* Process 1 of a container is not ended by signals that it does not wait for: they would be lost until the keeper does. Held, they
+ * wait for it. */
+static void hold_signals(void)
+{
+    sigset_t set;
+
+    if (getpid() != 1)
+        return;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int promp_cluster_run(const promp_options_t *options)
 {
     cluster_t *c = calloc(1, sizeof *c);
@@ -258,6 +275,7 @@ int promp_cluster_run(const promp_options_t *options)
         promp_detach_complain(&error);
         goto out;
     }
+    hold_signals();
     c->options = options;
     c->folder = c->lock = c->waiting = -1;
     code = run(c);

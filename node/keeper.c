@@ -44,11 +44,31 @@ static void on_report(promp_keeper_t *k, const promp_frame_t *frame)
     }
 }
 
+static bool may_drain(const promp_keeper_t *k)
+{
+    return k->config.drain != PROMP_NEVER && k->drained == PROMP_NEVER;
+}
+
+/* Each agent is told, as it may be another one that sees the last worker end. */
+static void drain(promp_keeper_t *k, const char *why, int64_t now)
+{
+    promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK,
+              "%s: the node drains: it takes no more workers and ends when the last has ended", why);
+    promp_notify("STOPPING=1");
+    k->drained = now + k->config.drain;
+    promp_keeper_effects_signal_agent(k, SIGUSR1);
+}
+
 static void on_frame(promp_keeper_t *k, const promp_frame_t *frame, const int *fds, int64_t now)
 {
     if (frame->type == PROMP_TYPE_REPORT) {
         on_report(k, frame);
         close_all(fds, frame->fds);
+        return;
+    }
+    if (frame->type == PROMP_TYPE_LEAVE && !frame->fds && !frame->body.size) {
+        if (may_drain(k))
+            drain(k, "the broker's operator takes it out", now);
         return;
     }
     k->given = frame->fds ? fds[0] : -1;
@@ -97,14 +117,6 @@ static void stop(promp_keeper_t *k, int64_t now)
     promp_keeper_effects_do(k, now);
 }
 
-/* Each agent is told, as it may be another one that sees the last worker end. */
-static void drain(promp_keeper_t *k, int64_t now)
-{
-    promp_notify("STOPPING=1");
-    k->drained = now + k->config.drain;
-    promp_keeper_effects_signal_agent(k, SIGUSR1);
-}
-
 static void read_signals(promp_keeper_t *k, int64_t now)
 {
     struct signalfd_siginfo info;
@@ -112,14 +124,15 @@ static void read_signals(promp_keeper_t *k, int64_t now)
     while (read(k->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue; /* all are looked at, below */
-        bool drains =
-            info.ssi_signo == SIGTERM && k->config.drain != PROMP_NEVER && k->drained == PROMP_NEVER;
-        promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "signal %u: the node %s", info.ssi_signo,
-                  drains ? "drains: it takes no more workers and ends when the last has ended" : "ends");
-        if (drains)
-            drain(k, now);
-        else
-            stop(k, now);
+        char why[32];
+
+        snprintf(why, sizeof why, "signal %u", info.ssi_signo);
+        if (info.ssi_signo == SIGTERM && may_drain(k)) {
+            drain(k, why, now);
+            continue;
+        }
+        promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "%s: the node ends", why);
+        stop(k, now);
     }
     read_agent(k, now); /* a SLAY that explains a death was sent before it */
     promp_keeper_reap(k, now);

@@ -23,9 +23,9 @@ void drain(world_t *w)
         s->frame = e.out->frame;
         if (e.out->parts)
             memcpy(s->body, e.out->part[0].data, e.out->part[0].size);
-        assert_int_equal(promp_message_decode(s->frame.type,
-                                              promp_slice(s->body, s->frame.size - PROMP_FRAME_HEADER),
-                                              PROMP_WHO_KEEPER, PROMP_WHO_NODE, PROMP_AT_UP, 1, &s->message),
+        assert_int_equal(promp_message_decode(
+                             s->frame.type, promp_slice(s->body, s->frame.size - PROMP_FRAME_HEADER),
+                             PROMP_WHO_KEEPER, PROMP_WHO_NODE, PROMP_AT_UP, PROMP_VERSION_HIGH, &s->message),
                          PROMP_OK);
     }
 }

@@ -19,6 +19,7 @@ typedef enum {
     INSTANCE,
     CONFIG,
     JOIN,
+    JOIN_ONLY,
     REPLACE,
     NAME,
     PASSPHRASE_FD,
@@ -38,6 +39,7 @@ static const struct option flags[] = {{"local", no_argument, NULL, LOCAL},
                                       {"instance", required_argument, NULL, INSTANCE},
                                       {"config", required_argument, NULL, CONFIG},
                                       {"join", required_argument, NULL, JOIN},
+                                      {"join-only", no_argument, NULL, JOIN_ONLY},
                                       {"replace", no_argument, NULL, REPLACE},
                                       {"name", required_argument, NULL, NAME},
                                       {"passphrase-fd", required_argument, NULL, PASSPHRASE_FD},
@@ -158,6 +160,9 @@ static bool take(promp_options_t *options, int flag, const char *name, const cha
     case JOIN:
         options->join = optarg;
         return true;
+    case JOIN_ONLY:
+        options->join_only = true;
+        return true;
     case REPLACE:
         options->replace = true;
         return true;
@@ -193,8 +198,14 @@ static bool fits(const promp_options_t *options, bool idle, int *code)
         return wrong(code, NULL, "--stay, --idle and --instance are for --local");
     if (!cluster && (options->sets || options->config || options->join || options->passphrase_fd >= 0))
         return wrong(code, NULL, "options of a cluster's node do not go with --local and --status");
-    if ((options->name || options->replace) && !options->join)
-        return wrong(code, options->name ? "--name" : "--replace", "it is for --join");
+    if ((options->name || options->replace || options->join_only) && !options->join)
+        return wrong(code,
+                     options->name      ? "--name"
+                     : options->replace ? "--replace"
+                                        : "--join-only",
+                     "it is for --join");
+    if (options->join_only && options->detach)
+        return wrong(code, "--detach", "it does not go with --join-only");
     for (size_t i = 0; i < options->sets; i++)
         if (options->passphrase_fd >= 0 && strcmp(options->set[i].name, "passphrase-file") == 0)
             return wrong(code, "--passphrase-fd", "there is --passphrase-file already");

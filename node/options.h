@@ -16,6 +16,7 @@ typedef enum {
 typedef struct {
     promp_options_what_t what;
     bool detach, verbose, replace;
+    bool join_only;       /* end when it has joined */
     int64_t idle;         /* ms; PROMP_NEVER: stay */
     const char *instance; /* NULL: not given, like the next ones */
     const char *config, *join, *name;

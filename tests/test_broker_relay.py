@@ -27,7 +27,8 @@ def test_relay(site, broker):
     pair.manager.send(wire.message("GONE_ACK", session=pair.name))
     assert pair.node.expect("GONE_ACK")["session"] == pair.name
     broker.kill(signal.SIGUSR1)
-    until_said(broker, "places 1, used 0; starts 1, refused 0")
+    until_said(broker, "room: places 1, places in use 0, ")
+    until_said(broker, "since its start: workers asked for 1, refused 0, ")
 
 
 def test_session_of_another(site, broker):

@@ -12,7 +12,7 @@ from support.reader import Site
 
 pytestmark = pytest.mark.plain
 
-PROGRAMS = {"promp": ["join", "status"], "promp-node": [], "promp-broker": [],
+PROGRAMS = {"promp": ["join", "status", "drain"], "promp-node": [], "promp-broker": [],
             "promp-auth": ["init", "token", "list", "show", "revoke", "rotate", "export", "passphrase"], "promp-worker": []}
 OURS = re.compile(r"(?:^|[/\s(])(?<!-u )(promp(?:-\w+)?|\./dev)(?=\s|$)(.*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -195,6 +195,7 @@ BEFORE = {
     "promp": (["broker$ ln -s examples/survey/* ."], "broker"),
     "promp join": ([*BROKER, "broker$ promp-auth token manager > token; chmod 600 token", "broker$ scp token laptop:"], None),
     "promp status": (BROKER, None),
+    "promp drain": ([*BROKER, NODE7], None),
     "promp-auth": ([], None),
     "promp-auth init": ([], "broker"),
     "promp-auth token": ([INIT], "broker"),

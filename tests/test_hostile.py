@@ -27,7 +27,7 @@ def test_honest(victim):
     c.send(message("BYE"))
 
 
-@pytest.mark.parametrize("low,high", [(0, 0), (2, 2), (2, 65535), (5, 3)])
+@pytest.mark.parametrize("low,high", [(0, 0), (wire.VERSION + 1, wire.VERSION + 1), (wire.VERSION + 1, 65535), (5, 3)])
 def test_versions(victim, low, high):
     """No common version: REFUSED with VERSION."""
     c = victim()
@@ -39,7 +39,7 @@ def test_newer_peer(victim):
     """A peer that speaks more is answered in what both speak."""
     c = victim()
     c.send(hello(1, 700))
-    assert c.expect("WELCOME")["version"] == 1
+    assert c.expect("WELCOME")["version"] == wire.VERSION
 
 
 @pytest.mark.parametrize("role", [0, 2, 3, 255])
@@ -118,7 +118,8 @@ def test_unknown_types(victim, type_):
 @pytest.mark.parametrize("name", ["WELCOME", "REFUSED", "STARTED", "START_REFUSED", "GONE", "NO_ROUTE", "CONGESTED", "SPAWN",
                                   "SPAWNED", "SLAY", "EXITED", "EXIT_SEEN", "RELINK", "ROSTER", "ROSTER_END", "PULSE",
                                   "REST", "REPORT", "AWAY", "OFFER", "HELD_END", "QUEUED", "HELD", "OVER",
-                                  "JOIN", "JOINED", "NEXT_KEY", "STATUS", "COUNTERS"])
+                                  "JOIN", "JOINED", "NEXT_KEY", "STATUS", "COUNTERS", "NODES", "NODE", "NODES_END",
+                                  "DRAIN", "DRAINED", "LEAVE"])
 def test_wrong_sender(victim, name):
     """What only a node, a keeper or a broker may say."""
     c = victim()
@@ -130,7 +131,8 @@ def test_wrong_sender(victim, name):
 @pytest.mark.parametrize("name", [n for n, (t, f) in wire.ROWS.items()
                                   if t < 40 and f and n not in ("WELCOME", "REFUSED", "STARTED", "START_REFUSED", "GONE",
                                                                 "DATA", "CONGESTED", "NO_ROUTE", "AWAY", "OFFER", "QUEUED",
-                                                                "HELD", "OVER", "JOIN", "JOINED", "NEXT_KEY", "COUNTERS")])
+                                                                "HELD", "OVER", "JOIN", "JOINED", "NEXT_KEY", "COUNTERS",
+                                                                "NODES", "NODE", "NODES_END")])
 def test_truncated_bodies(victim, name):
     """Every message with every shorter body: refused, or closed; the node stays."""
     whole = wire.body(name, **({"program": "/bin/true", "folder": "/", "argv": ["a"], "env": ["A=1"]}
@@ -198,7 +200,7 @@ def test_slow_bytes(victim):
     c = victim()
     for b in hello():
         c.send(bytes([b]))
-    assert c.expect("WELCOME")["version"] == 1
+    assert c.expect("WELCOME")["version"] == wire.VERSION
 
 
 def test_silence(victim):

@@ -35,7 +35,8 @@ def test_wrong_arguments(world, args):
     (["--local", "--idle"], "--idle"), (["--local", "--idle", "soon"], "--idle"), (["--local=x"], "--local=x"),
     (["--local", "extra"], "extra"), (["--status", "--local"], "only one of --local and --status"),
     (["--local", "--labels", "a"], "options of a cluster's node"), (["--stay"], "--stay, --idle and --instance"),
-    (["--name", "x"], "--name: it is for --join"), (["--places", "0"], "0: a number of workers"),
+    (["--name", "x"], "--name: it is for --join"), (["--join-only"], "--join-only: it is for --join"),
+    (["--join", "-", "--join-only", "--detach"], "--detach: it does not go with --join-only"), (["--places", "0"], "0: a number of workers"),
     (["--pythons", "3.11"], "--pythons: there is no such option")])
 def test_wrong_arguments_are_named(world, args, named):
     """The one line about a wrong command line names what is wrong with it."""

@@ -82,6 +82,18 @@ def test_tokens(c, broker):
     assert "without --join" in refuses(c, "KEY_EXISTS", "--join", "-", stdin=c.token("node"), config="one", code=1)
 
 
+def test_join_only(c, broker):
+    """--join-only ends when it has joined, and has offered nothing; the next start needs no token, and serves."""
+    config = c.config("later")
+    done = node(c, "--join", "-", "--join-only", "--name", "later", stdin=c.token("node"), config="later", code=0)
+    assert done.stdout == "" and "joined" in done.stderr
+    assert "welcome" not in broker.said() and not list(config.glob("*.joining"))
+    refuses(c, "KEY_EXISTS", "--join", "-", "--join-only", stdin=c.token("node"), config="later", code=1)
+    again = cluster.Program(c, "later", [NODE, "--config", str(config)])
+    assert again.line(READY).group(2) == "later"
+    assert again.stop() == 0
+
+
 def test_nothing_secret_is_seen(c, broker):
     """The token is on no command line, in no environment and in no log; the key can be read by its owner alone."""
     token = c.token("node", "--name", "quiet")
@@ -407,6 +419,22 @@ def test_drain_cut_short(c, manager, second):
     assert keeper.wait(scaled(10)) == 0
     manager.until("dead", w)
     assert not c.world.workers()
+
+
+@pytest.mark.root
+def test_signal_to_process_1(c, broker):
+    """In a container a node is process 1, for which a signal is lost that comes before it is waited for: it ends all the same."""
+    config = joined(c)
+    slow, asked = c.folder / "slow", c.folder / "asked"
+    slow.write_text(f"#!/bin/sh\ntouch {asked}\nuntil [ -e {asked}.done ]; do sleep 0.01; done\necho 3.11\n")
+    slow.chmod(0o755)
+    program = cluster.Program(c, "first", ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
+                                           NODE, "--config", str(config), "--python", str(slow)])
+    proc.wait_until(asked.exists, 10, program.said)
+    keeper, = [p for p in c.world.living() if p.parent == program.pid]
+    proc.kill(keeper.pid, signal.SIGTERM)
+    (c.folder / "asked.done").touch()
+    assert program.process.wait(scaled(10)) == 0, program.said()
 
 
 def test_drain_time_out(c, broker):

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd_drain.h"
 #include "cmd_join.h"
 #include "cmd_status.h"
 #include "interpreter.h"
@@ -93,6 +94,8 @@ int main(int argc, char **argv)
         return promp_cmd_join(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "status") == 0)
         return promp_cmd_status(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "drain") == 0)
+        return promp_cmd_drain(argc - 1, argv + 1);
     while ((c = getopt_long(argc, argv, "+rhV", longs, NULL)) != -1) {
         switch (c) {
         case 'r':

@@ -86,6 +86,7 @@
 
 /* A broker */
 #define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
+#define PROMP_LIMIT_BUILD       128 /* bytes of a program's name and version */
 #define PROMP_LIMIT_SESSIONS    (1024 * 1024)     /* sessions of all nodes together */
 #define PROMP_LIMIT_WAITING     4096              /* starts that wait for a place */
 #define PROMP_LIMIT_WAITING_KEY 1024              /* those of one key */
@@ -97,8 +98,14 @@
 #define PROMP_LIMIT_BROKER_DATA                                                                              \
     (2 * PROMP_GIB) /* data bytes that wait at the broker, for all peers together */
 
+#define PROMP_LIMIT_NODES_PAGE     64 /* nodes that one NODES is answered with */
 #define PROMP_LIMIT_BROKER_THREADS 16 /* of libzmq: each encrypts about 0.8 GB/s */
 #define PROMP_LIMIT_BROKER_JOINS   8  /* tokens that are looked at in a row, while peers wait */
+
+/* Its metrics */
+#define PROMP_LIMIT_METRICS_CONNECTIONS 32              /* at the same time */
+#define PROMP_LIMIT_METRICS_ADDRESS     8               /* those of one address */
+#define PROMP_LIMIT_METRICS_MEMORY      (8 * PROMP_KIB) /* bytes of one connection, its request's head included */
 
 /* Links over ZeroMQ */
 #define PROMP_LIMIT_ZMQ_FRAMES       1000 /* frames of one connection and direction inside libzmq */
@@ -111,7 +118,8 @@
 #define PROMP_LIMIT_PEER_FIRST       (1 * PROMP_KIB)  /* bytes of a peer's first frame, its HELLO */
 #define PROMP_LIMIT_PEER_DATA        (16 * PROMP_MIB) /* data bytes that wait at the broker for one peer */
 #define PROMP_LIMIT_PEER_CONTROL     (16 * PROMP_MIB) /* other bytes, likewise */
-#define PROMP_PEERS_SPARE            128 /* descriptors beside those of peers: handshakes, files, libzmq's own */
+#define PROMP_PEERS_SPARE                                                                                    \
+    160 /* descriptors beside those of peers: handshakes, files, metrics, libzmq's own */
 
 /* Keys and tokens */
 #define PROMP_LIMIT_KEYS       65536            /* entries of the broker's store */
@@ -147,6 +155,7 @@
 #define PROMP_TIME_REDIAL        100   /* likewise for a broker; 30 s where no session lives */
 #define PROMP_TIME_GATHER        35000 /* after a broker's start: so long nodes may take to come back */
 #define PROMP_TIME_DRAIN         2000  /* what waits at a broker that ends has so long to leave */
+#define PROMP_TIME_METRICS       5000  /* a connection to its metrics, from its beginning to its end */
 #define PROMP_TIME_AWAY          500   /* peers of a broker that ends dial again after this */
 #define PROMP_TIME_REVIEW        1000  /* between looks at waiting starts that nobody may serve any more */
 #define PROMP_TIME_CONNECT       4500  /* from dialling a broker to the end of its handshake */

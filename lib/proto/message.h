@@ -11,12 +11,13 @@
 
 #include "base.h"
 #include "buf.h"
+#include "counters.h"
 #include "frame.h"
 #include "limits.h"
 
 #define PROMP_PROTOCOL_MAJOR 1
 #define PROMP_VERSION_LOW    1 /* protocol versions that this build speaks */
-#define PROMP_VERSION_HIGH   1
+#define PROMP_VERSION_HIGH   2
 
 typedef enum {
     PROMP_WHO_MANAGER = 1,

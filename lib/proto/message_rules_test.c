@@ -125,12 +125,15 @@ static void rules_of_rows_hold(void **state)
         promp_who_t to = (promp_who_t)test_lowest(row->to);
         promp_at_t at = (promp_at_t)test_lowest(row->states);
         for (unsigned bit = 1; bit < 256; bit <<= 1) {
-            assert_int_equal(promp_message_decode(row->type, body, (promp_who_t)bit, to, at, 1, &read),
-                             row->from & bit ? PROMP_OK : PROMP_ERR_MESSAGE_SENDER);
-            assert_int_equal(promp_message_decode(row->type, body, from, (promp_who_t)bit, at, 1, &read),
-                             row->to & bit ? PROMP_OK : PROMP_ERR_MESSAGE_SENDER);
-            assert_int_equal(promp_message_decode(row->type, body, from, to, (promp_at_t)bit, 1, &read),
-                             row->states & bit ? PROMP_OK : PROMP_ERR_MESSAGE_STATE);
+            assert_int_equal(
+                promp_message_decode(row->type, body, (promp_who_t)bit, to, at, PROMP_VERSION_HIGH, &read),
+                row->from & bit ? PROMP_OK : PROMP_ERR_MESSAGE_SENDER);
+            assert_int_equal(
+                promp_message_decode(row->type, body, from, (promp_who_t)bit, at, PROMP_VERSION_HIGH, &read),
+                row->to & bit ? PROMP_OK : PROMP_ERR_MESSAGE_SENDER);
+            assert_int_equal(
+                promp_message_decode(row->type, body, from, to, (promp_at_t)bit, PROMP_VERSION_HIGH, &read),
+                row->states & bit ? PROMP_OK : PROMP_ERR_MESSAGE_STATE);
         }
         assert_int_equal(promp_message_decode(row->type, body, from, to, at, row->since - 1, &read),
                          PROMP_ERR_MESSAGE_UNKNOWN);
@@ -140,7 +143,7 @@ static void rules_of_rows_hold(void **state)
     for (unsigned type = 0; type <= UINT16_MAX; type++)
         if (!test_line_of(type))
             assert_int_equal(promp_message_decode((uint16_t)type, promp_slice(NULL, 0), PROMP_WHO_NODE,
-                                                  PROMP_WHO_NODE, PROMP_AT_UP, 1, &read),
+                                                  PROMP_WHO_NODE, PROMP_AT_UP, PROMP_VERSION_HIGH, &read),
                              PROMP_ERR_MESSAGE_UNKNOWN);
     promp_buf_t out = {0};
     read.type = (promp_type_t)0;

@@ -15,7 +15,7 @@ typedef struct {
 
 typedef struct {
     promp_message_row_t row;
-    test_cell_t cell[32]; /* the one behind the last has kind 0 */
+    test_cell_t cell[64]; /* the one behind the last has kind 0 */
 } test_line_t;
 
 /* Where the struct of a message lies. */

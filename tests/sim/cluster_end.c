@@ -51,7 +51,7 @@ static void dial(end_t *end)
     static const promp_id_t none;
     sim_t *sim = end->cluster->sim;
     promp_message_t hello = {.type = PROMP_TYPE_HELLO,
-                             .hello = {.version_low = 1, .version_high = 1, .role = 1}};
+                             .hello = {.version_low = 1, .version_high = PROMP_VERSION_HIGH, .role = 1}};
 
     end->conn = cluster_dial(end);
     end->heard = sim->now;
@@ -71,8 +71,9 @@ static void frame_came(end_t *end, const promp_frame_t *frame)
         cluster_user_frame(end->body, frame, &mine);
         return;
     }
-    sim_check(sim, promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_MANAGER,
-                                        end->up ? PROMP_AT_UP : PROMP_AT_NEW, 1, &m) == PROMP_OK);
+    sim_check(sim,
+              promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_MANAGER,
+                                   end->up ? PROMP_AT_UP : PROMP_AT_NEW, PROMP_VERSION_HIGH, &m) == PROMP_OK);
     if (m.type == PROMP_TYPE_REFUSED && m.refused.error != PROMP_ERR_SILENT)
         sim_fail(sim, "an honest peer is refused: %s", promp_error_name((promp_err_t)m.refused.error));
     if (m.type != PROMP_TYPE_WELCOME)

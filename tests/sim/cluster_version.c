@@ -1,11 +1,11 @@
-/* Peers of a later version of the protocol beside ours: their HELLO offers version 2, and what they say has fields that we do not
+/* Peers of a later version of the protocol beside ours: their HELLO offers the next version, and what they say has fields that we do not
  * know. What a field of ours means stays, as messages.def demands. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster.h"
 
-#define LATER      2
+#define LATER      (PROMP_VERSION_HIGH + 1)
 #define FIELD_SIZE 3
 #define FIELD      (1 + 4 + FIELD_SIZE)
 

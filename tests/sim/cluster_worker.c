@@ -33,7 +33,8 @@ static void hello(copy_t *copy)
 {
     promp_message_t m = {
         .type = PROMP_TYPE_HELLO,
-        .hello = {.version_low = 1, .version_high = 1, .role = 2, .lease_ms = lease_of(copy)}};
+        .hello = {
+            .version_low = 1, .version_high = PROMP_VERSION_HIGH, .role = 2, .lease_ms = lease_of(copy)}};
 
     say(copy, &m);
 }

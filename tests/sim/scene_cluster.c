@@ -165,7 +165,7 @@ static void await_end(cluster_t *cluster)
     await_peers(cluster);
     promp_broker_core_count(cluster->broker, &count);
     sim_check(cluster->sim, count.sessions == 0 && count.waiting == 0 && count.unrooted == 0);
-    sim_check(cluster->sim, count.data_waiting == 0 && count.starts_waiting == 0 && count.places_used == 0);
+    sim_check(cluster->sim, count.data_waiting == 0 && count.starts_bytes == 0 && count.places_used == 0);
     if (sim_memory_of(BROKER_MEMORY) > BROKER_IDLE)
         sim_fail(cluster->sim, "the broker holds %zu bytes", sim_memory_of(BROKER_MEMORY));
 }

@@ -142,7 +142,8 @@ class Site:
         said = ""
         for line in text.splitlines():
             host, command = re.fullmatch(r"([\w-]+)\$ +(.*)", line).groups()
-            ending = self.pid(host) if command.startswith("kill PID") else None
+            drained = re.match(r"promp drain .*?([\w-]+)$", command)
+            ending = self.pid(drained.group(1) if drained else host) if drained or command.startswith("kill PID") else None
             if self.STAYS.match(command):
                 self.others.append(self._terminal(host))
                 said += self.others[-1].run(command, end="ready ")

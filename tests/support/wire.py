@@ -16,6 +16,8 @@ NONE = bytes(16)
 def _rows():
     """{"HELLO": (number, [(kind, name), ...]), ...}"""
     text = re.sub(r"/\*.*?\*/", "", (ROOT / "lib/proto/messages.def").read_text(), flags=re.S)
+    counters = re.findall(r"^ +ROW\((\w+),", (ROOT / "lib/proto/counters.h").read_text(), flags=re.M)
+    text = text.replace("PROMP_COUNTERS(PROMP_COUNTERS_FIELD)", " ".join(f"U64({name}, )" for name in counters))
     rows = {}
     for row in re.findall(r"PROMP_MESSAGE\((.*?)\)\s*(?=PROMP_MESSAGE|\Z)", text, flags=re.S):
         head = re.match(r"\s*(\w+),\s*\w+,\s*(\d+),", row)
@@ -26,6 +28,7 @@ def _rows():
 
 
 ROWS = _rows()
+VERSION = int(re.search(r"PROMP_VERSION_HIGH +(\d+)", (ROOT / "lib/proto/message.h").read_text()).group(1))
 TYPES = {number: name for name, (number, _) in ROWS.items()}
 _FIXED = {"U8": "<B", "U16": "<H", "U32": "<I", "U64": "<Q"}
 
@@ -64,6 +67,11 @@ def unpack_body(name, data):
     return values
 
 
+def optional(*fields, size={}):
+    """(tag, number) of OPT32, or with another size in bytes."""
+    return b"".join(struct.pack("<BI", tag, size.get(tag, 4)) + value.to_bytes(size.get(tag, 4), "little") for tag, value in fields)
+
+
 def frame(type_, payload=b"", session=NONE, lane=0, fds=0, epoch=0, offset=0, size=None, reserved=0, reserved2=0):
     number = ROWS[type_][0] if isinstance(type_, str) else type_
     size = HEADER.size + len(payload) if size is None else size
@@ -74,7 +82,7 @@ def message(name, /, session=NONE, epoch=0, **values):
     return frame(name, body(name, **values), session=session, epoch=epoch)
 
 
-def hello(low=1, high=1, role=1, **values):
+def hello(low=1, high=VERSION, role=1, **values):
     return message("HELLO", version_low=low, version_high=high, role=role, build="wire test", **values)
 
 
@@ -103,7 +111,7 @@ class Client:
     def welcome(self, **values):
         self.send(hello(**values))
         answer = self.expect("WELCOME")
-        assert answer["version"] == 1
+        assert answer["version"] == VERSION
         return answer
 
     def read(self, timeout=10):
