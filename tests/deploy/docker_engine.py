@@ -15,6 +15,7 @@ from support import build, proc
 PROGRAMS = ("dockerd", "containerd", "docker", "runc", "iptables", "tini", "unshare", "ip")
 DRIVERS = ("overlay2", "fuse-overlayfs", "vfs")  # the last one works everywhere, and copies all
 SHARED = ("/run/docker", "/run/containerd")  # where engines have sockets, whatever they are told
+GROUP = f"promp-docker-{os.getpid()}"  # of processes
 
 # $1: whether on the host's network; what follows is the engine.
 INSIDE = """
@@ -38,7 +39,6 @@ class Engine:
             raise NoEngine(f"there is no {', '.join(missing)}: the Debian packages docker.io, iptables, tini, iproute2")
         self.folder, self.process, self.driver = pathlib.Path(folder), None, None
         self.log = self.folder / "log"
-        self.group = f"promp-{os.getpid()}"
         self.made = [p for p in SHARED if not os.path.isdir(p)]
         for path in SHARED:
             os.makedirs(path, mode=0o700, exist_ok=True)
@@ -62,7 +62,8 @@ class Engine:
         """None, or why it does not run."""
         args = ["dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
                 "--pidfile", self.folder / "pid", "--host", self.env["DOCKER_HOST"], "--bridge", "none",
-                "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{self.group}", "--storage-driver", driver, "--log-level", "warn"]
+                "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{GROUP}",
+                "--storage-driver", driver, "--log-level", "warn"]
         if network == "host":
             args += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
         spaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *(["--net"] if network == "own" else [])]
@@ -96,7 +97,7 @@ class Engine:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         for top in ("/sys/fs/cgroup", *map(str, pathlib.Path("/sys/fs/cgroup").glob("*/"))):
-            for path, _, _ in os.walk(f"{top}/{self.group}", topdown=False):
+            for path, _, _ in os.walk(f"{top}/{GROUP}", topdown=False):
                 os.rmdir(path)
         for path in self.made:
             os.rmdir(path)

@@ -2,6 +2,7 @@
 parts, keeps its secrets, and leaves nothing."""
 
 import json
+import os
 import pathlib
 import random
 import re
@@ -37,16 +38,17 @@ def look_all(files, signatures):
     return each(files, work)
 """
 
-def machine():
+def traces(folder):
     """What an engine could leave on the machine."""
     def said(*args):
         return subprocess.run(args, capture_output=True, text=True).stdout
 
-    rules = [line for line in said("iptables-save").splitlines() if not line.startswith(("#", ":"))]
-    groups = sorted(str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("**/promp-*"))
-    return {"links": re.findall(r"^\d+: ([^:@]+)", said("ip", "-o", "link"), re.M), "rules": rules, "groups": groups,
-            "mounts": pathlib.Path("/proc/self/mountinfo").read_text().count("\n"),
-            "run": sorted(str(p) for p in pathlib.Path("/run").glob("*"))}
+    return {"links": re.findall(r"^\d+: (docker\w*|br-\w+|veth\w+)", said("ip", "-o", "link"), re.M),
+            "rules": [line for line in said("iptables-save").splitlines() if "DOCKER" in line],
+            "groups": list(pathlib.Path("/sys/fs/cgroup").glob(f"**/{docker_engine.GROUP}")),
+            "mounts": str(folder) in pathlib.Path("/proc/self/mountinfo").read_text(),
+            "folders": [p for p in (folder, *docker_engine.SHARED) if os.path.exists(p)],
+            "processes": [p for p in proc.table().values() if str(folder) in " ".join(p.args)]}
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +66,8 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def engine(source):
     """An engine that has built the images."""
-    before = machine()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="promp-docker-"))
+    before = {**traces(folder), "folders": [p for p in docker_engine.SHARED if os.path.exists(p)]}
     try:
         e = docker_engine.Engine(folder)
     except docker_engine.NoEngine as why:
@@ -84,9 +86,7 @@ def engine(source):
         pytest.skip(str(why))
     finally:
         e.close()
-        assert machine() == before
-        assert not [p for p in proc.table().values() if str(folder) in " ".join(p.args)]
-        assert not folder.exists()
+        assert traces(folder) == before
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +179,8 @@ def test_main_job(compose, engine):
     count = files_in(engine, "/usr/lib")
     assert count > 1000 and re.search(rf"\b{count} files in ", out) and "failures" not in out, out
     assert len(compose.containers("node")) == 3
+    host = inspect(engine, *compose.containers("client", "-a"))[0]["Config"]["Hostname"]
+    assert re.search(rf"'{host}' \(.* is here", compose.run("logs", "broker")[0]), "it has asked the broker for its workers"
     compose.typed(down)
     assert not any(compose.left().values()), compose.left()
 
@@ -192,7 +194,7 @@ def test_operations(compose, engine):
     healthy(compose)
     assert f"{files_in(engine, '/usr/lib')} files in " in compose.typed(job)
     assert len(compose.containers("node")) == 3, "a job changes nothing"
-    compose.run("run", "--rm", "-T", "client", "/nowhere", code=2)
+    compose.run("run", "--rm", "-T", "--no-deps", "client", "/nowhere", code=2)
     compose.typed(fewer)
     assert len(compose.containers("node", "-a")) == 2
     assert "is here" in compose.typed(logs)
@@ -230,7 +232,7 @@ def test_hardened(cluster):
 def test_secrets(cluster):
     """Aim: keys and tokens are in volumes only, and in those of who needs them: not in images, environments, logs."""
     engine = cluster.engine
-    cluster.run("run", "--rm", "-T", "client", "/usr/share/promp")  # it has joined
+    cluster.run("run", "--rm", "-T", "--no-deps", "client", "/usr/share/promp")  # it has joined
     texts = [engine.docker("run", "--rm", "--network", "none", "-v", f"{cluster.project}_{volume}:/v:ro", "--entrypoint", "sh",
                            "promp-broker", "-c", "cat /v/*cert_secret /v/token 2>/dev/null; exit 0")
              for volume in ("keys", "node-token", "manager-token", "manager")]
@@ -272,7 +274,7 @@ class Job:
 
     def __init__(self, cluster):
         self.cluster = cluster
-        self.process = cluster.popen("run", "--rm", "-T", "-v", f"{cluster.slow}:/job/slow.py:ro", "client", "--json",
+        self.process = cluster.popen("run", "--rm", "-T", "--no-deps", "-v", f"{cluster.slow}:/job/slow.py:ro", "client", "--json",
                                      "--workers", "6", "--script", "/job/slow.py", "/data")
 
     def begins(self):
