@@ -36,7 +36,7 @@ extern "C" {
 
 #define PROMP_VERSION "0.1.0"
 
-PROMP_EXPORT const char *promp_version(void);
+PROMP_EXPORT const char *promp_version(void);                 /* PROMP_VERSION of the library; static */
 PROMP_EXPORT const char *promp_error_name(promp_err_t error); /* "NO_WORKER"; static */
 PROMP_EXPORT const char *promp_error_text(promp_err_t error); /* a short sentence; static */
 
@@ -121,7 +121,8 @@ typedef struct {
      * run: true gives up. Calls of this manager are allowed in it, but for destroy. */
     bool (*interrupted)(void *arg);
     void *interrupted_arg;
-    /* What it asks of its node; a local node does not look at it. Zero and NULL: nothing. */
+    /* What it asks of its node; a local node does not look at it. Zero and NULL: nothing. Where the node could set limits, memory
+     * is one of the worker and all that it starts, and cpus their share of busy processors (docs/operations.md). */
     const char *labels; /* words with single spaces; the node has them all */
     uint32_t cpus;      /* thousandths of a processor */
     uint64_t memory;    /* bytes */

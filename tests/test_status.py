@@ -27,6 +27,14 @@ def nodes_of(site, config):
     return {n["name"]: n for n in told["nodes"]}
 
 
+def shown(site, config, **states):
+    """The nodes, as soon as these are in these states."""
+    def look():
+        nodes = nodes_of(site, config)
+        return nodes if all(n in nodes and nodes[n]["state"] == state for n, state in states.items()) else None
+    return proc.wait_until(look, 10, lambda: nodes_of(site, config))
+
+
 def offer(peer, name, version=VERSION, settled=True, **values):
     """The peer is a node that offers this."""
     fields = {"places": 4, "cpus": 4000, "memory": 8 << 30, "gpus": 2, "labels": "", "pythons": "3.11", **values}
@@ -61,16 +69,15 @@ def test_nodes(site, broker):  # noqa: F811
     full = up(site, "full", places=0)
     manager = site.up(site.member("manager", "m"))
     start(manager, big, b"s" * 16)
+    shown(site, config, slow="starting")
     slow.close()
-    proc.wait_until(lambda: nodes_of(site, config)["slow"]["state"] == "away", 10, lambda: nodes_of(site, config))
-    nodes = nodes_of(site, config)
+    nodes = shown(site, config, big="ready", slow="away", full="draining")
     assert list(nodes) == ["big", "full", "slow"]
     assert 0 <= nodes["big"].pop("heard_ms") < scaled(60000)
     assert nodes["big"] == {
         "name": "big", "state": "ready", "workers": 1, "places": 4, "cpus": 4, "cpus_free": 4, "memory": 8 << 30,
         "memory_free": 8 << 30, "gpus": 2, "gpus_free": 2, "version": "wire test", "pythons": ["3.11"],
         "labels": ["fast", "ssd"], "key_labels": ["ssd"]}
-    assert nodes["full"]["state"] == "draining"
     table = site.run(PROMP, "status", "--nodes", "--config", config).splitlines()
     assert table[0] == f"broker {site.address}, 3 nodes"
     assert re.split(r" {2,}", table[1]) == ["NODE", "STATE", "WORKERS", "CPUS FREE", "MEMORY FREE", "GPUS FREE", "HEARD", "VERSION",
@@ -106,7 +113,7 @@ def test_hostile_texts(site, broker):  # noqa: F811
     p.send(wire.message("HELLO", version_low=1, version_high=VERSION, role=3, build=evil))
     p.expect("WELCOME")
     offer(p, "evil", labels=evil, pythons="\r3.11")
-    node = nodes_of(site, config)["evil"]
+    node = shown(site, config, evil="ready")["evil"]
     assert node["version"] == evil and node["labels"] == evil.split(" ") and node["pythons"] == ["\r3.11"]
     raw = site.run(PROMP, "status", "--nodes", "--json", "--config", config)
     table = site.run(PROMP, "status", "--nodes", "--config", config)
@@ -119,7 +126,8 @@ def test_pages(site, broker):  # noqa: F811
     """Aim: more nodes than one answer holds all come, once each, in the order of their names."""
     count = PAGE + 6
     peers = [up(site, f"n{i:03}") for i in range(count)]
-    assert list(nodes_of(site, looker(site))) == [f"n{i:03}" for i in range(count)]
+    names = [f"n{i:03}" for i in range(count)]
+    assert list(shown(site, looker(site), **dict.fromkeys(names, "ready"))) == names
     watcher = site.peer(site.member("observer"))
     watcher.send(wire.hello(1, VERSION, role=4))
     watcher.expect("WELCOME")
@@ -157,11 +165,12 @@ def test_versions(site, broker):  # noqa: F811
     p.expect("COUNTERS")
     p.send(wire.message("NODES"))
     assert p.end()["error"] == ERR["MESSAGE_UNKNOWN"]
-    old = up(site, "old", version=1)
-    site.run(PROMP, "drain", "--config", looker(site, "admin"), "old", code=1)
+    old, config = up(site, "old", version=1), looker(site, "admin")
+    shown(site, config, old="ready")
+    site.run(PROMP, "drain", "--config", config, "old", code=1)
     assert f"{ERR['VERSION']} VERSION: " in site.complaint and "SIGTERM" in site.complaint
     old.send(wire.message("BEAT"))
-    assert nodes_of(site, site.config("my-admin"))["old"]["state"] == "ready"
+    assert nodes_of(site, config)["old"]["state"] == "ready"
 
 
 def test_drain_marks_and_tells(site, broker):  # noqa: F811
@@ -173,13 +182,14 @@ def test_drain_marks_and_tells(site, broker):  # noqa: F811
     p.send(wire.hello(1, VERSION, role=3))
     p.expect("WELCOME")
     offer(p, "big")
+    shown(site, config, big="ready")
     assert site.run(PROMP, "drain", "--config", config, "big") == "'big' gets no more workers; it has 0\n"
     assert p.expect("DRAIN")["name"] == ""
     until_said(broker, r"'my-admin' .* takes node 'big' out of service")
     offer(p, "big", settled=False)
     assert nodes_of(site, config)["big"]["state"] == "draining"
     p.close()
-    proc.wait_until(lambda: nodes_of(site, config)["big"]["state"] == "away", 10, lambda: nodes_of(site, config))
+    shown(site, config, big="away")
     assert "told when its connection is back" in site.run(PROMP, "drain", "--config", config, "big")
 
     def back(identity):
@@ -193,8 +203,9 @@ def test_drain_marks_and_tells(site, broker):  # noqa: F811
     p.expect("DRAIN")
     assert nodes_of(site, config)["big"]["state"] == "draining"
     p.close()
+    shown(site, config, big="away")
     p = back("another")
-    assert nodes_of(site, config)["big"]["state"] == "ready" and nodes_of(site, config)["big"]["places"] == 4
+    assert shown(site, config, big="ready")["big"]["places"] == 4
 
 
 def test_drain_a_node(site, broker):  # noqa: F811
