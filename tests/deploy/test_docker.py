@@ -24,6 +24,8 @@ FLAVOURS = {"docker-compose": ["docker-compose"], "docker compose": SHOWN}
 FOLDER = "deploy/docker"
 README, OPERATIONS = page("README.md"), page("operations.md")
 
+FILES = 1200  # that the survey looks at while something happens
+
 pytestmark = [pytest.mark.deploy, pytest.mark.root, pytest.mark.plain, pytest.mark.timeout(2400)]
 
 # The survey's work, but a file takes as long as a large one.
@@ -33,7 +35,7 @@ from examine import each, look
 
 def look_all(files, signatures):
     def work(file, name, hashed, tick):
-        time.sleep(0.1)
+        time.sleep(0.05)
         return look(file, signatures, hashed, tick)
     return each(files, work)
 """
@@ -98,8 +100,8 @@ def cluster(engine, source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("job")
     (folder / "data").mkdir()
     dice = random.Random(6)
-    for i in range(600):
-        (folder / "data" / f"f{i:03}").write_bytes(dice.randbytes(3000) if i % 20 else b"the same" * 375)
+    for i in range(FILES):
+        (folder / "data" / f"f{i:04}").write_bytes(dice.randbytes(3000) if i % 20 else b"the same" * 375)
     shown = next(text for kind, text in blocks(OPERATIONS) if kind == "yaml" and "compose.override" in text)
     override = folder / "override.yaml"
     override.write_text(shown.replace("/srv/data:", f"{folder}/data:"))
@@ -281,11 +283,11 @@ class Job:
         """Waits until each node has two workers and files have been looked at."""
         def busy():
             assert self.process.poll() is None, self.process.communicate()
-            return all(self.cluster.engine.docker("top", c, "-o", "pid,args").count("promp-worker") >= 2
+            return all(self.cluster.engine.docker("top", c, "-o", "pid,args").count("Pro._worker") >= 2
                        for c in self.cluster.containers("node"))
         proc.wait_until(busy, 60, "workers on every node", step=0.1)
         for line in self.process.stderr:
-            if re.search(r"looking: [1-9]\d* of 600", line):
+            if re.search(rf"looking: [1-9]\d* of {FILES}", line):
                 return self
         raise AssertionError("it ended without a word")
 
@@ -307,7 +309,7 @@ def wanted(cluster):
     """What the survey finds on one host."""
     out, _ = cluster.run("run", "--rm", "-T", "--no-deps", "-e", "PROMP_BROKER=local", "client", "--json", "--quiet", "/data")
     found = report(out)
-    assert found["files"] == 600 and not found["failures"] and found["duplicates"]["groups"] == 1
+    assert found["files"] == FILES and not found["failures"] and found["duplicates"]["groups"] == 1
     return found
 
 
