@@ -53,9 +53,10 @@ counted() {
     table="$table$title|$all|$bad|$left|$seconds
 "
     if [ "$bad" -gt 0 ]; then
-        list="$list$title
-$([ ! -f "$report" ] || failures_of "$report")
-"
+        names=$([ ! -f "$report" ] || failures_of "$report")
+        list="$list
+$title${names:+
+$names}"
     fi
 }
 
@@ -75,7 +76,7 @@ report_all() {
         BEGIN { row("part", "cases", "failed", "skipped", "seconds") }
         { row($1, $2, $3, $4, $5); for (i = 2; i <= 5; i++) sum[i] += $i }
         END { row("all", sum[2] + 0, sum[3] + 0, sum[4] + 0, sum[5] + 0) }' >&2
-    [ -z "$list" ] || say "failed: $list"
+    [ -z "$list" ] || say "failed:$list"
     [ "$kept" -eq 0 ] || echo "$kept tests of long duration only run in ./dev test full"
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]
@@ -148,8 +149,12 @@ test_system() {
     counted "programs" "$reports/system.xml" pytests_in "$build" --junitxml="$reports/system.xml" "$@"
     counted "programs with sanitizers" "$reports/sanitize.xml" pytests_in "$build/asan" -m sanitize \
         --junitxml="$reports/sanitize.xml" "$@"
-    [ -z "$full" ] || counted "programs, full sizes" "$reports/slow.xml" pytest_in "$build" -m slow \
-        --junitxml="$reports/slow.xml" "$@"
+    [ -n "$full" ] || return 0
+    counted "programs, full sizes" "$reports/slow.xml" pytest_in "$build" -m slow --junitxml="$reports/slow.xml" "$@"
+    PROMP_CHAOS_TIMES=${PROMP_CHAOS_TIMES:-10}
+    export PROMP_CHAOS_TIMES
+    counted "faults at random moments" "$reports/chaos.xml" pytests_in "$build" -m chaos \
+        --junitxml="$reports/chaos.xml" "$@"
 }
 
 test_deploy() {
@@ -195,7 +200,7 @@ run_tests() {
     esac
     need $packages_test
     whole=$part
-    [ "$whole" != full ] || need $packages_lint $packages_package $packages_deploy $packages_vm
+    [ "$whole" != full ] || need $packages_full $packages_lint $packages_package $packages_deploy $packages_vm
     if prepare "$part"; then
         for part in $parts; do
             [ "$part" != deploy ] || once "packages" make_packages
