@@ -78,7 +78,7 @@ class Desk:
 
     def until(self, key, timeout=30):
         """Waits for it to print something of this kind; the value."""
-        self.machine.until(f"grep -q '\\"{key}\\":' /root/said || {{ cat /root/said; false; }}", timeout)
+        self.machine.until(f"""grep -q '"{key}":' /root/said || {{ cat /root/said; false; }}""", timeout)
         return next(one[key] for one in self.said() if key in one)
 
     def results(self, timeout=60):

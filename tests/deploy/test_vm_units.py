@@ -30,7 +30,7 @@ def until_ready(machine):
 def run_one(desk):
     """A worker starts, works and ends."""
     results, end = desk("nap", 2, 0).results()
-    assert results == [0, 1] and end["number"] == 0
+    assert results == [0, 1] and end["number"] == ERR["WORKER_STOPPED"]
 
 
 # ---------------------------------------------------------------- installed
@@ -76,7 +76,7 @@ def test_broker_killed(served, desk):
     until_another(served, "broker", before)
     until_ready(served)
     results, end = manager.results()
-    assert results == list(range(30)) and end["number"] == 0
+    assert results == list(range(30)) and end["number"] == ERR["WORKER_STOPPED"]
     assert [one["result"]["pid"] for one in manager.said() if isinstance(one.get("result"), dict)] == [worker]
 
 
@@ -157,7 +157,7 @@ def test_stop_drains(served, desk):
     manager.until("result")
     served.check("systemctl stop promp-node", 120)
     results, end = manager.results()
-    assert results == list(range(20)) and end["number"] == 0
+    assert results == list(range(20)) and end["number"] == ERR["WORKER_STOPPED"]
     assert served.unit("promp-node", "Result") == "success"
     served.check(f"! test -e {GROUP} || ! grep . $(find {GROUP} -name cgroup.procs)")
     assert served.run("pgrep -u promp-node")[0] == 1
@@ -185,7 +185,7 @@ def test_stop_ends(served, desk):
     until_ready(served)
 
 
-@pytest.mark.parametrize("how, number", [("hide", 0), ("die", ERR["WORKER_KILLED"] if "WORKER_KILLED" in ERR else None)])
+@pytest.mark.parametrize("how, number", [("hide", ERR["WORKER_STOPPED"]), ("die", ERR["WORKER_SIGNALLED"])])
 def test_descendants(served, desk, how, number):
     """Aim: Delegate=yes: a worker has a control group of its own below the unit, and nothing that it started outlives it, however
     it hides."""
@@ -194,7 +194,7 @@ def test_descendants(served, desk, how, number):
     assert begun["group"].startswith("0::/system.slice/promp-node.service/") and begun["group"].count("/") >= 4
     results, end = manager.results()
     assert results == [1, 1, 1]
-    assert end["signal"] == (9 if how == "die" else 0), end
+    assert end["number"] == number, end
     served.until("! pgrep -f 'sleep 4711'", 10)
     served.until(f"! test -e /sys/fs/cgroup/{begun['group'][4:]}", 10)
 
@@ -256,7 +256,7 @@ def test_upgrade(served, desk, tmp_path):
     assert served.check("dpkg-query -W -f '${Version}' promp-broker").endswith("+next")
     until_another(served, "broker", broker)
     results, end = manager.results()
-    assert results == list(range(60)) and end["number"] == 0
+    assert results == list(range(60)) and end["number"] == ERR["WORKER_STOPPED"]
     assert pid(served, "node") == node
     served.check("systemctl restart promp-node", 90)
     until_ready(served)
