@@ -86,11 +86,12 @@ static void lost_and_ended(void **state)
     uint8_t key[PROMP_AUTH_KEY_SIZE];
     (void)state;
     strcpy(token, rig_token(PROMP_AUTH_MANAGER, 1));
-    rig_mode(RIG_LOSE);
-    rig_config.timeout = 100; /* no time for another try: the pause before it is as long */
+    rig_mode(RIG_LET_IN);
+    rig_config.timeout = 1000;
     assert_code(rig_join(token, NULL), PROMP_ERR_BROKER_SILENT);
     assert_int_equal(keys_in_store(), 1);
     key_of("manager.joining", key);
+    rig_mode(RIG_ANSWER);
     rig_config.timeout = 0;
     assert_code(rig_join(token, NULL), PROMP_OK);
     expect_key(key);
@@ -102,10 +103,11 @@ static void another_token(void **state)
 {
     uint8_t key[PROMP_AUTH_KEY_SIZE], now[PROMP_AUTH_KEY_SIZE];
     (void)state;
-    rig_mode(RIG_LOSE);
-    rig_config.timeout = 100;
+    rig_mode(RIG_LET_IN);
+    rig_config.timeout = 1000;
     assert_code(rig_join(rig_token(PROMP_AUTH_MANAGER, 1), NULL), PROMP_ERR_BROKER_SILENT);
     key_of("manager.joining", key);
+    rig_mode(RIG_ANSWER);
     rig_config.timeout = 0;
     assert_code(rig_join(rig_token(PROMP_AUTH_MANAGER, 1), NULL), PROMP_OK);
     key_of("manager", now);
@@ -233,9 +235,10 @@ static void over_a_restart(void **state)
     char token[PROMP_LIMIT_TOKEN + 1];
     (void)state;
     strcpy(token, rig_token(PROMP_AUTH_MANAGER, 1));
-    rig_mode(RIG_LOSE);
-    rig_config.timeout = 100;
+    rig_mode(RIG_LET_IN);
+    rig_config.timeout = 1000;
     assert_code(rig_join(token, NULL), PROMP_ERR_BROKER_SILENT);
+    rig_mode(RIG_ANSWER);
     rig_restart();
     rig_config.timeout = 0;
     assert_code(rig_join(token, NULL), PROMP_OK);

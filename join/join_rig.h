@@ -10,6 +10,7 @@
 typedef enum {
     RIG_ANSWER,  /* as a broker does */
     RIG_LOSE,    /* lets the next joiner's key in and closes the connection without a word; then RIG_ANSWER */
+    RIG_LET_IN,  /* lets joiners' keys in and says nothing */
     RIG_SILENT,  /* says nothing */
     RIG_AWAY,    /* says BROKER_AWAY to the next one; then RIG_ANSWER */
     RIG_VERSION, /* refuses with VERSION */

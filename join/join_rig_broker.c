@@ -60,7 +60,7 @@ static void let_in(rig_broker_t *broker, promp_zpeer_t peer, const uint8_t *join
         refuse(broker, peer, PROMP_ERR_TOKEN_REFUSED);
     else if (broker->mode == RIG_LOSE)
         promp_zport_kick(broker->port, peer);
-    else
+    else if (broker->mode != RIG_LET_IN)
         say_joined(broker, peer, &entry);
     if (broker->mode == RIG_LOSE)
         broker->mode = RIG_ANSWER;

@@ -36,7 +36,7 @@ extern "C" {
 
 #define PROMP_VERSION "0.1.0"
 
-PROMP_EXPORT const char *promp_version(void);
+PROMP_EXPORT const char *promp_version(void);                 /* PROMP_VERSION of the library; static */
 PROMP_EXPORT const char *promp_error_name(promp_err_t error); /* "NO_WORKER"; static */
 PROMP_EXPORT const char *promp_error_text(promp_err_t error); /* a short sentence; static */
 

@@ -20,6 +20,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "deploy: installed packages, images, units: ./dev test-deploy")
     config.addinivalue_line("markers", "vm: a virtual machine with systemd: ./dev test-vm")
     config.addinivalue_line("markers", "sanitize: worth a run with sanitizers; set by itself where nothing speaks against it")
+    config.addinivalue_line("markers", "xdist_group(name): one after the other in one process, for what they set up together")
     config.addinivalue_line("markers", "root: needs to be root")
     config.addinivalue_line("markers", "idle_ms(ms): how long the node of this test stays without managers")
     config.addinivalue_line("markers", "plain: makes no sense with a sanitizer (address space limits, CPU time)")
@@ -32,7 +33,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     wanted = config.getoption("-m") or ""
     for item in items:
-        if "world" in item.fixturenames and not any(map(item.get_closest_marker, ("slow", "chaos", "deploy", "vm", "plain"))):
+        runs = build.LOADS_PACKAGE or pathlib.Path(__file__).parent / "python" not in item.path.parents
+        if runs and "world" in item.fixturenames and not any(map(item.get_closest_marker, ("slow", "chaos", "deploy", "vm", "plain"))):
             item.add_marker(pytest.mark.sanitize)
         for mark in ("slow", "chaos", "deploy", "vm"):
             if item.get_closest_marker(mark) and mark not in wanted:

@@ -2,6 +2,7 @@
 # shellcheck shell=sh disable=SC2086,SC2154 # lists of packages; what dev sets
 
 reports=$build/reports
+jobs=${PROMP_JOBS:-$(($(nproc) * 2))} # most tests wait more than they work
 passed=0 failed=0 skipped=0
 kept=0   # cases of long duration that this run leaves to `./dev test full`
 list=''  # failed cases by part
@@ -95,7 +96,7 @@ steady() {
 ctest_in() {
     tree=$1 junit=$2
     shift 2
-    steady ctest --test-dir "$tree" -j "$(nproc)" --output-on-failure --output-junit "$junit" "$@"
+    steady ctest --test-dir "$tree" -j "$jobs" --output-on-failure --output-junit "$junit" "$@"
 }
 
 # pytest_in TREE ARGUMENT... - the tests of whole programs, with the programs of this tree.
@@ -107,6 +108,11 @@ pytest_in() {
         ${PROMP_RERUNS:+--reruns "$PROMP_RERUNS"} "$@" "$root/tests" || status=$?
     [ "$status" -ne 5 ] || status=0 # nothing of this part was asked for
     return "$status"
+}
+
+# pytests_in TREE ARGUMENT... - the same, several at once: each has folders, ports and processes of its own.
+pytests_in() {
+    pytest_in "$@" -n "$jobs" --dist loadgroup
 }
 
 # ---------------------------------------------------------------- parts
@@ -124,24 +130,23 @@ test_unit() {
     done
 }
 
-# The simulator has one thread, so it does not run under TSan. Runs of a whole cluster are longer than those of the others.
+# The simulator has one thread, so it does not run under TSan. sim/CMakeLists.txt has the seeds of every day. Runs of a whole
+# cluster are longer than those of the others.
 test_sim() {
     if [ $# -gt 0 ]; then
         once "simulator, $*" "$build/bin/promp-sim" "$@"
-    else
-        seeds=1000 cluster_seeds=200
-        [ -z "$full" ] || seeds=10000 cluster_seeds=2000
-        once "simulator, session, $seeds seeds" "$build/bin/promp-sim" --scene session --seeds "$seeds"
-        once "simulator, system, $seeds seeds" "$build/bin/promp-sim" --scene system --seeds "$seeds"
-        once "simulator, cluster, $cluster_seeds seeds" "$build/bin/promp-sim" --scene cluster --seeds "$cluster_seeds"
+    elif [ -n "$full" ]; then
+        once "simulator, session, 10000 seeds" "$build/bin/promp-sim" --scene session --seeds 10000
+        once "simulator, system, 10000 seeds" "$build/bin/promp-sim" --scene system --seeds 10000
+        once "simulator, cluster, 2000 seeds" "$build/bin/promp-sim" --scene cluster --seeds 2000
     fi
-    once "simulator with sanitizers" "$build/asan/bin/promp-sim" --seeds 300
-    counted "simulator of broken cores" "$reports/sim.xml" ctest_in "$build" "$reports/sim.xml" -L sim
+    counted "simulator, also of broken cores" "$reports/sim.xml" ctest_in "$build" "$reports/sim.xml" -L sim
+    counted "simulator, build/asan" "$reports/sim-asan.xml" ctest_in "$build/asan" "$reports/sim-asan.xml" -L sim
 }
 
 test_system() {
-    counted "programs" "$reports/system.xml" pytest_in "$build" --junitxml="$reports/system.xml" "$@"
-    counted "programs with sanitizers" "$reports/sanitize.xml" pytest_in "$build/asan" -m sanitize \
+    counted "programs" "$reports/system.xml" pytests_in "$build" --junitxml="$reports/system.xml" "$@"
+    counted "programs with sanitizers" "$reports/sanitize.xml" pytests_in "$build/asan" -m sanitize \
         --junitxml="$reports/sanitize.xml" "$@"
     [ -z "$full" ] || counted "programs, full sizes" "$reports/slow.xml" pytest_in "$build" -m slow \
         --junitxml="$reports/slow.xml" "$@"

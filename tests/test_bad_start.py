@@ -6,6 +6,7 @@ import pathlib
 import resource
 import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -77,9 +78,9 @@ def test_folder_that_cannot_be_entered(world, steady, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o000)
     world.folder.chmod(0o755)
-    env = {**world.environment, "PROMP_RUNTIME_DIR": "/tmp/pt-nobody"}
-    os.mkdir("/tmp/pt-nobody", 0o700)
-    os.chown("/tmp/pt-nobody", 65534, 65534)
+    folder = tempfile.mkdtemp(prefix="pt-", dir="/tmp")
+    env = {**world.environment, "PROMP_RUNTIME_DIR": folder}
+    os.chown(folder, 65534, 65534)
     os.chown(world.logs, 65534, 65534)
     try:
         def become_nobody():
@@ -93,7 +94,7 @@ def test_folder_that_cannot_be_entered(world, steady, tmp_path):
         m.quit()
         proc.wait_until(lambda: len(world.of_role("keeper")) == 1, 10, "the other user's node to end")
     finally:
-        shutil.rmtree("/tmp/pt-nobody", ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_too_much_environment(steady):

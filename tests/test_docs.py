@@ -4,7 +4,7 @@ In a page's text a block of the kind `sh run` is run, all those of a page in one
 kind `sh hosts` is what is typed on several machines: `HOST$ command`, each host a network namespace with a home of its own. A
 `python` block that begins with `# NAME.py` is saved under that name; `text` after a block that was run is what it prints, `...`
 stands for anything. The address 127.0.0.1:5599 is replaced by a free port, PID by the number of that host's node. Every other
-sh block is in NOT_RUN with the reason, or in ELSEWHERE with the test that runs it, which takes it from the page."""
+sh block is in ELSEWHERE with the test that takes it from the page and runs it."""
 
 import pathlib
 import re
@@ -16,20 +16,20 @@ from support.reader import Reader, Site
 
 pytestmark = pytest.mark.plain  # an interpreter without sanitizers cannot load the package with them
 
-# (page, how the block begins): why it is not run here.
-NOT_RUN = {
-    ("README.md", "./dev run"): "builds all and runs all tests",
-    ("README.md", "./dev build"): "installs with sudo; test_install.py does it elsewhere",
-    ("README.md", "pip install"): "installs; test_install_pip.py does it, test_readme below runs the script",
-    ("README.md", "build/bin/promp -r find.py"): "test_readme below runs it",
-    ("operations.md", "broker$  sudo apt"): "",
-    ("operations.md", "broker$  sudo -u"): "",
-    ("tutorial.md", "./dev build"): "builds all; what is run here was built by it",
+# (page, how the block begins): the test that takes it from the page and runs it.
+ELSEWHERE = {
+    ("README.md", "./dev run"): "deploy/test_newcomer.py",  # but for its second line, `./dev test`
+    ("README.md", "./dev build"): "deploy/test_newcomer.py",
+    ("README.md", "build/bin/promp -r find.py"): "deploy/test_newcomer.py",
+    ("README.md", "python3 -m venv"): "deploy/test_newcomer.py",
+    ("operations.md", "broker$  sudo apt"): "deploy/conftest.py",
+    ("operations.md", "broker$  sudo -u"): "deploy/conftest.py",
+    ("tutorial.md", "./dev build"): "deploy/test_newcomer.py",
 }
 
 
 def excused(page, text):
-    return [key for key in NOT_RUN if key[0] == page.name and text.startswith(key[1])]
+    return [key for key in ELSEWHERE if key[0] == page.name and text.startswith(key[1])]
 
 
 def having(kind):
@@ -89,8 +89,10 @@ def test_all_known():
                 used.update(keys)
                 if not keys:
                     unknown.append(f"{page.name}: {text.splitlines()[0]}")
-    assert not unknown, "mark them `sh run` or `sh hosts`, or say in NOT_RUN why not"
-    assert used == set(NOT_RUN), "NOT_RUN names blocks that are not there"
+    assert not unknown, "mark them `sh run` or `sh hosts`, or name in ELSEWHERE the test that runs them"
+    assert used == set(ELSEWHERE), "ELSEWHERE names blocks that are not there"
+    for (page, _), test in ELSEWHERE.items():
+        assert page in (build.ROOT / "tests" / test).read_text(), f"{test} does not look at {page}"
 
 
 def test_scripts_are_run():

@@ -7,14 +7,15 @@ import subprocess
 
 import pytest
 from support import build, cluster, hosts
-from support.pages import PAGES, blocks, page, prose, spans
+from support.pages import PAGES, blocks, prose, spans
 from support.reader import Site
 
 pytestmark = pytest.mark.plain
 
 PROGRAMS = {"promp": ["join", "status", "drain"], "promp-node": [], "promp-broker": [],
             "promp-auth": ["init", "token", "list", "show", "revoke", "rotate", "export", "passphrase"], "promp-worker": []}
-OURS = re.compile(r"(?:^|[/\s(])(?<!-u )(promp(?:-\w+)?|\./dev)(?=\s|$)(.*)")
+OTHERS = [p for p in (build.ROOT / "tests/README.md", *sorted((build.ROOT / "deploy").glob("*/README.md"))) if p.exists()]
+OURS = re.compile(r"(?:^|[\s(]|bin/)(?<!-u )(promp(?:-\w+)?|\./dev)(?=\s|$)(.*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
@@ -80,10 +81,10 @@ def test_options(helps):
     known = set(OPTION.findall("".join(helps.values())))
     others = {"--prefix", "--scale"}  # of cmake, of compose
     wrong = []
-    for path in PAGES:
+    for path in [*PAGES, *OTHERS]:
         for text in named(path):
             wrong += [f"{path.name}: `{text}`: {w}" for w in wrong_in(text, helps)]
-            if re.fullmatch(r"--[a-z][a-z-]*( \S+)*", text) and text.split()[0] not in known | others:
+            if path in PAGES and re.fullmatch(r"--[a-z][a-z-]*( \S+)*", text) and text.split()[0] not in known | others:
                 wrong.append(f"{path.name}: {text} is no option of ours")
     assert wrong == []
 
@@ -128,7 +129,7 @@ def anchor(heading):
 def test_links():
     """Aim: each link to a file or heading of the repository leads there."""
     wrong = []
-    for path in PAGES:
+    for path in [*PAGES, *OTHERS]:
         for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
             if re.match(r"https?:", target):
                 continue

@@ -20,7 +20,7 @@ endforeach()
 """
 
 # A library of another compiler cannot be linked without its sanitizer's runtime.
-pytestmark = pytest.mark.plain
+pytestmark = [pytest.mark.plain, pytest.mark.xdist_group("install")]
 
 
 def run(*args, **options):

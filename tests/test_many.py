@@ -48,7 +48,8 @@ def test_managers_one_after_the_other(world):
     before, memory = held(), proc.resident(agent.pid) + proc.resident(keeper.pid)
     answer = m.check("lives", lives - 10, TW, 3, patience=300)
     assert answer["done"] == lives - 10
-    proc.wait_until(lambda: held() == before, 5, lambda: f"descriptors {held()}, before {before}")
+    # Before, the node may still have held a manager that had just left.
+    proc.wait_until(lambda: all(map(int.__le__, held(), before)), 5, lambda: f"descriptors {held()}, before {before}")
     assert proc.resident(agent.pid) + proc.resident(keeper.pid) < memory + (3 << 20) * (8 if SANITIZER else 1)
     assert {p.pid for p in world.living()} == {m.pid, keeper.pid, agent.pid}
     assert not world.foreign_zombies()

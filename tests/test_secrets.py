@@ -171,7 +171,7 @@ def test_script(c, tmp_path):
                       "print('ready', flush=True)\nsys.stdin.read()\n")
     run = c.begin([PROMP, "-r", script], stdin=subprocess.PIPE, env={**c.environment, "PROMP_CONFIG": str(config)})
     ready(run)
-    worker = proc.wait_until(lambda: [p for p in c.world.living() if p.args and "promp-worker" in p.args[0]
+    worker = proc.wait_until(lambda: [p for p in c.world.living() if "promp-worker" in "".join(p.args[:1])
                                       or "python" in p.name and p.pid != run.pid], 10, lambda: f"a worker: {c.world.living()}")
     c.look(run.pid, *(p.pid for p in worker))
     run.stdin.close()

@@ -71,6 +71,7 @@ PROMP_EXPORT promp_container_t *promp_container_range(promp_container_t *contain
 PROMP_EXPORT promp_container_t *promp_container_keep(promp_container_t *container); /* returns it */
 PROMP_EXPORT void promp_container_drop(promp_container_t **container); /* NULL afterwards; NULL is fine */
 
+/* How many bytes it has. */
 PROMP_EXPORT uint64_t promp_container_size(const promp_container_t *container);
 /* Where all of it is mapped, valid as long as the container is kept; NULL: it is not mapped here, or empty. */
 PROMP_EXPORT const void *promp_container_data(const promp_container_t *container);

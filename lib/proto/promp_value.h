@@ -58,6 +58,7 @@ PROMP_EXPORT promp_err_t promp_value_insert(promp_value_t *dict, promp_value_t *
 /* Frees the tree; NULL and *value NULL are fine; *value is NULL afterwards. Needs no deep stack. */
 PROMP_EXPORT void promp_value_free(promp_value_t **value);
 
+/* Its type; NULL reads as a NONE. */
 PROMP_EXPORT promp_value_type_t promp_value_type(const promp_value_t *value);
 /* NULL reads as a NONE. Each gives the zero of its type when the value is of another one. */
 PROMP_EXPORT bool promp_value_as_bool(const promp_value_t *value);

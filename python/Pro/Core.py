@@ -27,6 +27,7 @@ class NTVariantList(list):
 
     It is a Python list, so everything a list can do works; the methods below are the reference's names.
     Values are None, bool, int, float, bytes, str, and lists and dicts of these; others are refused when they travel.
+    Reference: Calling Python Functions.
     """
 
     def size(self) -> int:
@@ -47,11 +48,17 @@ class NTVariantList(list):
 
 
 class NTStringList(NTVariantList):
-    """A list of str."""
+    """A list of str.
+
+    Source: published scripts for Cerbero Suite.
+    """
 
 
 class NTTime:
-    """A stop-watch on the monotonic clock (reference: Remote Containers)."""
+    """A stop-watch on the monotonic clock.
+
+    Reference: Remote Containers.
+    """
 
     __slots__ = ("_start",)
 
@@ -74,7 +81,10 @@ class NTTime:
 
 
 class NTIWait:
-    """What every wait object can do: show progress and text, and tell whether the user gave up."""
+    """What every wait object can do: show progress and text, and tell whether the user gave up.
+
+    Reference: Wait Objects.
+    """
 
     def wasAborted(self) -> bool:
         """Returns True once the operation was aborted."""
@@ -87,7 +97,7 @@ class NTIWait:
         """Shows a status text."""
 
     def progress(self, i: int) -> None:
-        """Shows the progress, usually 0 to 100."""
+        """Shows the progress i, usually 0 to 100."""
 
     def processEvents(self) -> None:
         """Lets the user interface do its work."""
@@ -97,7 +107,10 @@ class NTIWait:
 
 
 class NTSimpleWait(NTIWait):
-    """A wait object to derive from: override what you want to see; only abort is kept."""
+    """A wait object to derive from: override what you want to see; only abort is kept.
+
+    Reference: Wait Objects.
+    """
 
     _aborted = False  # also where a derived class forgets our __init__
 

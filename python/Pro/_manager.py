@@ -182,6 +182,7 @@ class ProManager(Tasks, Messages, Containers):
     def workerExit(self, worker_id: int) -> "ProWorkerExit | None":
         """Returns how a worker ended (ours, beyond the reference); the latest 1,024 ends are kept.
 
+        Parameters: worker_id - its id.
         Returns: None while it lives, when the id is unknown, and until what it sent last has come.
         Raises: TypeError.
         """
@@ -235,6 +236,7 @@ class ProManager(Tasks, Messages, Containers):
 
         No reference to wo is kept: keep it and what is returned, mirroring ends with either.
         Parameters: worker_id - the specific worker. wo - a wait object, usually derived from Pro.Core.NTSimpleWait.
+        Returns: the mirror, itself a wait object.
         Raises: TypeError, ValueError for ProWorker_All and ProWorker_Any.
         Reference: ProManager.createWaitObject.
         """

@@ -211,6 +211,7 @@ class Messages:
     def getWorkerFromIncomingMessage(self, msg: ProMPMessage) -> int:
         """Returns the id of the worker that sent a message, ProWorker_Invalid when it did not come to this manager.
 
+        Parameters: msg - a message, as getMessage() returned it.
         Raises: TypeError.
         Reference: ProManager.getWorkerFromIncomingMessage.
         """

@@ -122,6 +122,7 @@ class ProWorker:
     def setupConnection(self, address: str, port: int) -> None:
         """Has no effect: a worker is connected from the beginning.
 
+        Parameters: address, port - not used.
         Raises: TypeError.
         Reference: ProWorker.setupConnection.
         """
@@ -132,6 +133,7 @@ class ProWorker:
     def remotePrint(self, s: str) -> None:
         """Prints a string in the process of the manager, if the manager asked for output. No new-line is added.
 
+        Parameters: s - the string.
         Raises: TypeError.
         Reference: ProWorker.remotePrint.
         """
@@ -140,6 +142,7 @@ class ProWorker:
     def sendMessage(self, msg: ProMPMessage) -> bool:
         """Sends a message to the manager; its data is copied.
 
+        Parameters: msg - the message.
         Returns: False when it was not accepted: a reserved id, too much that waits, or the worker is ending.
         Raises: TypeError, MemoryError.
         Reference: ProWorker.sendMessage.

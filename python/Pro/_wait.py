@@ -81,7 +81,7 @@ class ProManagerWait(NTIWait):
             wo.msg(text)
 
     def progress(self, i: int) -> None:
-        """Shows the progress in the wrapped object. Reference: Wait Objects."""
+        """Shows the progress i, usually 0 to 100, in the wrapped object. Reference: Wait Objects."""
         wo = self._wrapped()
         if wo is not None:
             wo.progress(i)
@@ -121,5 +121,5 @@ class WorkerWait(NTIWait):
         self._core.text(text[:16000] if isinstance(text, str) else text)
 
     def progress(self, i: int) -> None:
-        """Shows the progress; no effect where the manager mirrors nothing."""
+        """Shows the progress i, usually 0 to 100; no effect where the manager mirrors nothing."""
         self._core.progress(i)

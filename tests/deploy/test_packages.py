@@ -54,6 +54,21 @@ def bare(tmp_path_factory):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.parametrize("host", ["broker", "node", "desk"])
+def test_documented_sets(bare, host):
+    """Aim: what docs/operations.md tells to install on a machine is all that it needs: apt, asked in a root that has none of it, would."""
+    example = re.search(r"^## From packages\n.*?```sh\n(.*?)```", (build.ROOT / "docs/operations.md").read_text(), re.M | re.S)
+    command = re.search(rf"^{host}\$ +sudo apt install (.*)$", example.group(1), re.M).group(1)
+    shelf = bare.folder / "shelf"
+    shutil.copytree(PACKAGES, shelf)
+    try:
+        said = bare.run(f"cd /shelf; apt-get -q -s install {command}")
+    finally:
+        shutil.rmtree(shelf)
+    named = set(re.findall(r"\./([\w-]+)_", command))
+    assert named and named == {n for n in re.findall(r"^Inst ([\w-]+)", said, re.M) if n in NAMES}
+
+
 @pytest.fixture(scope="module")
 def root(bare):
     """A root with all packages, their dependencies and recommendations' libzmq5, and with what makes systemd's users."""

@@ -14,17 +14,14 @@ from support import build
 PACKAGE = build.BUILD / "python"
 PYTHON = os.environ.get("PROMP_TEST_PYTHON", sys.executable)
 
-# An interpreter without sanitizers can load a library with them only behind their runtime.
-PRELOAD = {}
-if build.SANITIZER == "address" and os.environ.get("PROMP_TEST_PRELOAD"):
-    PRELOAD = {"LD_PRELOAD": os.environ["PROMP_TEST_PRELOAD"], "PYTHONMALLOC": "malloc"}
+PRELOAD = {"LD_PRELOAD": build.PRELOAD, "PYTHONMALLOC": "malloc"} if build.PRELOAD else {}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def package():
     if not (PACKAGE / "Pro" / "_promp.abi3.so").exists():
         pytest.skip("the package Pro is not built")
-    if build.SANITIZER and not PRELOAD:
+    if not build.LOADS_PACKAGE:
         pytest.skip("an interpreter without sanitizers cannot load the extension (PROMP_TEST_PRELOAD=libasan.so lets it)")
 
 

@@ -132,3 +132,42 @@ def test_mypy(tmp_path):
     assert subprocess.run([mypy, "--strict", "good.py"], cwd=tmp_path, env=env).returncode == 0
     for name in ("bad.py", "worse.py"):
         assert subprocess.run([mypy, "--strict", name], cwd=tmp_path, env=env).returncode == 1, name
+
+
+def documented(name):
+    """[(name, function, its description)] of a module's public functions and methods that are ours."""
+    module = importlib.import_module("Pro." + name)
+    for n in module.__all__:
+        thing = getattr(module, n)
+        if inspect.isfunction(thing):
+            yield n, thing, thing.__doc__
+        elif inspect.isclass(thing):
+            for m in dir(thing):
+                f = inspect.getattr_static(thing, m)
+                if not m.startswith("_") and inspect.isfunction(f):
+                    yield f"{n}.{m}", f, f.__doc__
+
+
+def lacking_in(function, text):
+    """What the description of a function does not say: a parameter, or what is returned."""
+    signature = inspect.signature(function)
+    others = "the others as in" in text
+    lacking = [p for p in signature.parameters if p != "self" and not others and not re.search(rf"\b{p}\b", text)]
+    if signature.return_annotation not in (None, "None", inspect.Signature.empty) and not re.search(r"[Rr]eturns\b", text):
+        lacking.append("return")
+    return lacking
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_parameters_and_results(name):
+    """Aim: a description names each parameter, or says where they are described, and what is returned."""
+    wrong = {n: lacking_in(f, text) for n, f, text in documented(name)}
+    assert {n: w for n, w in wrong.items() if w} == {}
+
+
+def test_parameters_and_results_can_fail():
+    """Aim: a parameter and a result that are not described are found."""
+    def f(self, one: int, two: int) -> int:
+        """Takes one."""
+
+    assert lacking_in(f, f.__doc__) == ["two", "return"]

@@ -25,6 +25,10 @@ def _sanitizer():
 
 SANITIZER = _sanitizer()
 
+# An interpreter without sanitizers can load a library with them only behind their runtime.
+PRELOAD = os.environ.get("PROMP_TEST_PRELOAD") if SANITIZER == "address" else None
+LOADS_PACKAGE = not SANITIZER or bool(PRELOAD)
+
 # How much slower than an ordinary build on an idle machine things may be.
 SLOW = float(os.environ.get("PROMP_TEST_SLOW", "4" if SANITIZER else "1"))
 

@@ -116,10 +116,10 @@ class World:
                     m.kill()
             else:
                 m.forget()
-        for p in self.popens:
+        # Users before their nodes, nodes before their broker: what ends together may leave the other its lease to wait for.
+        for p in reversed(self.popens):
             if p.poll() is None:
                 p.terminate()
-        for p in self.popens:
             try:
                 p.wait(build.scaled(10))
             except subprocess.TimeoutExpired:
