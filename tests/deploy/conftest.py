@@ -58,7 +58,7 @@ def _set_up(machine):
 def served(machine):
     """The machine on which broker and node run as units, as their users are told to set them up. A test that leaves it
     otherwise costs the next one a new set-up, no more. /root/desk is a manager's folder (PROMP_CONFIG), /root/watch an
-    observer's (`promp nodes --config /root/watch`), /root/desk.py a manager (guest/desk.py)."""
+    observer's (`promp status --nodes --config /root/watch`), /root/desk.py a manager (guest/desk.py)."""
     if machine.run("systemctl is-active promp-broker promp-node")[0]:
         _set_up(machine)
     return machine

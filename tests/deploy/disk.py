@@ -63,7 +63,7 @@ def _make(folder, depends):
     shutil.copy(pathlib.Path(__file__).with_name("guest") / "agent.py", root / "usr/local/lib/machine_agent.py")
     _put(root, "etc/systemd/system/machine-agent.service", AGENT)
     (root / "var/log/journal").mkdir(exist_ok=True)  # the journal outlives a boot
-    debian.run(f"systemctl enable machine-agent; systemctl mask {IDLE}; apt-get clean; rm -r /var/lib/apt/lists")
+    debian.run(f"systemctl enable machine-agent; systemctl mask {IDLE}; apt-get clean; rm -r /var/lib/apt/lists/*_*")
     for name, found in (("kernel", "vmlinuz-*"), ("initrd", "initrd.img-*")):
         shutil.copy(next((root / "boot").glob(found)), folder / name)
     done = subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, folder / "disk", SIZE], capture_output=True, text=True)
