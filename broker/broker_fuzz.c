@@ -1,6 +1,7 @@
 /* broker_fuzz.c - a hostile manager, a hostile node and a hostile observer against the broker core, beside an honest manager and
  * node that must never notice. The input is a script: a byte that says what happens, then what it needs. */
 #include "broker_core.h"
+#include "broker_recount.h"
 #include "fuzz_script.h"
 #include "message.h"
 
@@ -53,6 +54,7 @@ static void drain(world_t *w)
             }
         }
     }
+    fuzz_check(promp_broker_recount_same(w->core));
 }
 
 static void say(world_t *w, unsigned who, const promp_message_t *m, const promp_id_t *session)

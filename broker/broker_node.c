@@ -126,6 +126,7 @@ promp_err_t promp_broker_node_held_end(promp_broker_core_t *core, promp_broker_n
     if (node->settled)
         return PROMP_ERR_MESSAGE_STATE;
     node->settled = node->due = true;
+    promp_broker_status_node(core, node, true);
     if (!PROMP_MUTANT(20))
         miss(core, node, false);
     return PROMP_OK;

@@ -1,14 +1,28 @@
 /* Figures, and the nodes one by one. */
 #include "broker_table.h"
 
+typedef enum { READY = 1, STARTING, DRAINING, AWAY } state_t; /* numbers as in NODE */
+
+static state_t state_of(const promp_broker_node_t *node)
+{
+    if (!node->peer)
+        return AWAY;
+    if (!node->places)
+        return DRAINING;
+    return node->settled ? READY : STARTING;
+}
+
 /* What a node adds to the figures. */
 static promp_broker_share_t share_of(const promp_broker_node_t *node)
 {
-    promp_broker_share_t share = {.away = !node->peer, .draining = node->peer && !node->places};
+    const state_t state = state_of(node);
+    promp_broker_share_t share = {.ready = state == READY,
+                                  .starting = state == STARTING,
+                                  .draining = state == DRAINING,
+                                  .away = state == AWAY};
 
     if (share.away || share.draining)
         return share;
-    share.ready = 1;
     share.places = node->places;
     share.has = node->has;
     share.used = node->used < node->places ? node->used : node->places;
@@ -26,6 +40,7 @@ void promp_broker_status_node(promp_broker_core_t *core, promp_broker_node_t *no
 
     node->share = is;
     c->nodes_ready += (uint64_t)is.ready - was.ready;
+    c->nodes_starting += (uint64_t)is.starting - was.starting;
     c->nodes_draining += (uint64_t)is.draining - was.draining;
     c->nodes_away += (uint64_t)is.away - was.away;
     c->places += (uint64_t)is.places - was.places;
@@ -54,17 +69,6 @@ void promp_broker_status_tell(promp_broker_core_t *core, promp_broker_peer_t *pe
 }
 
 /* --- nodes --- */
-
-typedef enum { READY = 1, TELLING, DRAINING, AWAY } state_t; /* numbers as in NODE */
-
-static state_t state_of(const promp_broker_node_t *node)
-{
-    if (!node->peer)
-        return AWAY;
-    if (!node->places)
-        return DRAINING;
-    return node->settled ? READY : TELLING;
-}
 
 static void tell_node(promp_broker_core_t *core, promp_broker_peer_t *peer, const promp_broker_node_t *node)
 {

@@ -61,7 +61,7 @@ typedef struct {
 
 /* What of a node is in the figures. */
 typedef struct {
-    uint8_t ready, draining, away; /* 1 in one of them */
+    uint8_t ready, starting, draining, away; /* 1 in one of them */
     uint32_t places;
     promp_broker_needs_t has;
     uint64_t used, used_cpus, used_gpus, used_memory;

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "broker_recount.h"
+
 void forget(world_t *w)
 {
     for (size_t i = 0; i < w->count; i++)
@@ -42,6 +44,7 @@ void drain(world_t *w)
             memcpy(s->body, e.out->part[0].data, e.out->part[0].size);
         decode(s);
     }
+    assert_true(promp_broker_recount_same(w->core));
 }
 
 void tick(world_t *w)

@@ -19,7 +19,7 @@ typedef struct {
     +3 * sizeof "promp_" metric + sizeof group doc label label value + 96
 enum { PROMP_METRICS_MOST = 2048 PROMP_COUNTERS(PROMP_METRICS_ROOM) };
 
-/* Writes all metrics. Returns the size of the text, which has no NUL behind it. */
+/* Writes all metrics: promp_build_info, promp_start_time_seconds, and those of counters.h. Returns the size of the text, which has no NUL behind it. */
 size_t promp_metrics_text(const promp_metrics_t *metrics, char text[PROMP_METRICS_MOST]);
 
 #endif

@@ -284,7 +284,7 @@ void promp_agent_life_exited(promp_agent_core_t *core, promp_agent_session_t *s,
         memcpy(s->tail, exited->tail.data, exited->tail.size);
         s->gone.tail = promp_slice(s->tail, exited->tail.size);
     }
-    promp_gone_text(&s->gone, s->lease, s->text, sizeof s->text);
+    promp_gone_text(&s->gone, exited->limit, s->lease, s->text, sizeof s->text);
     s->gone.text = promp_slice_str(s->text);
     s->state = PROMP_AGENT_DYING;
     promp_agent_life_slay(core, s, PROMP_OK); /* what is below it */

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,191 +12,262 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "cgroup_place.h"
 
 #define PREFIX "promp-"
+#define LEAF   "node"
+#define PROCS  "cgroup.procs"
+#define ENABLE "cgroup.subtree_control"
 
-typedef struct {
-    char text[64];
-} name_t;
+#define STALE_TRIES 20
+#define STALE_PACE  5 /* ms between them */
 
-static name_t name_of(const char *prefix, uint64_t number, const char *file)
+char *promp_cgroup_name(const char *prefix, uint64_t number, const char *file, char text[PROMP_CGROUP_NAME])
 {
-    name_t name;
-
-    snprintf(name.text, sizeof name.text, "%s%llu%s", prefix, (unsigned long long)number, file);
-    return name;
+    snprintf(text, PROMP_CGROUP_NAME, "%s%" PRIu64 "%s", prefix, number, file);
+    return text;
 }
 
-static bool write_to(int folder, const char *file, const char *text)
+bool promp_cgroup_write(int folder, const char *file, const char *text)
 {
     int fd = openat(folder, file, O_WRONLY | O_CLOEXEC);
     bool done = fd >= 0 && write(fd, text, strlen(text)) > 0;
+    int failed = errno;
 
     if (fd >= 0)
         close(fd);
+    errno = failed;
     return done;
 }
 
-/* --- where --- */
-
-/* First line of file that begins with, and of which the rest behind begin is written to rest. */
-static bool find_line(const char *file, const char *begin, const char *holds, char *rest, size_t size)
+bool promp_cgroup_read(int folder, const char *file, char *text, size_t size)
 {
-    char *line = NULL;
-    size_t room = 0;
-    bool found = false;
-    FILE *f = fopen(file, "re");
+    int fd = openat(folder, file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
 
-    while (f && !found && getline(&line, &room, f) > 0) {
-        found = strncmp(line, begin, strlen(begin)) == 0 && strstr(line, holds);
-        line[strcspn(line, "\n")] = '\0';
-        if (found)
-            snprintf(rest, size, "%s", line + strlen(begin));
-    }
-    free(line);
-    if (f)
-        fclose(f);
-    return found;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return n > 0;
 }
 
-/* The folder of our own cgroup: "device PLACE cgroup2 ..." of the mounts, and behind it the path of our cgroup. */
-static int open_own(void)
-{
-    char mount[PROMP_LIMIT_PATH], path[PROMP_LIMIT_PATH], whole[2 * PROMP_LIMIT_PATH];
-
-    if (!find_line("/proc/self/cgroup", "0::", "", path, sizeof path) ||
-        !find_line("/proc/self/mounts", "cgroup", " cgroup2 ", mount, sizeof mount))
-        return -1;
-    char *place = strchr(mount, '/');
-
-    if (!place)
-        return -1;
-    place[strcspn(place, " ")] = '\0';
-    snprintf(whole, sizeof whole, "%s%s", place, path);
-    return open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* To an ordinary user what he may write to has been given; root may write everywhere, and looks for the mark. */
-static bool is_delegated(int own)
-{
-    char mark;
-
-    if (getuid() != 0)
-        return faccessat(own, "cgroup.procs", W_OK, AT_EACCESS) == 0;
-    return (fgetxattr(own, "trusted.delegate", &mark, 1) == 1 ||
-            fgetxattr(own, "user.delegate", &mark, 1) == 1) &&
-           mark == '1';
-}
-
-/* --- a node's folder --- */
-
-static void remove_workers(int folder)
+static DIR *list(int folder)
 {
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
 
     if (!dir && copy >= 0)
         close(copy);
-    while (dir && (entry = readdir(dir)))
-        if (entry->d_type == DT_DIR && entry->d_name[0] == 'w')
-            unlinkat(folder, entry->d_name, AT_REMOVEDIR);
-    if (dir)
-        closedir(dir);
+    return dir;
 }
 
-/* Nodes that were killed could not clean up; what is still in their cgroups belongs to nobody. */
-static void remove_stale(int own)
+/* --- whose it is --- */
+
+/* To an ordinary user what he may write to has been given; root may write everywhere, and looks for the mark, or whether it is
+ * all that a container has. (Only the topmost group of the system has no events.) */
+static bool is_delegated(int ours, bool top)
 {
-    int copy = openat(own, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    char mark;
+
+    if (getuid() != 0 || (top && faccessat(ours, "cgroup.events", F_OK, AT_EACCESS) == 0))
+        return faccessat(ours, PROCS, W_OK, AT_EACCESS) == 0;
+    return (fgetxattr(ours, "trusted.delegate", &mark, 1) == 1 ||
+            fgetxattr(ours, "user.delegate", &mark, 1) == 1) &&
+           mark == '1';
+}
+
+/* Somebody else who stands there: then no controllers can be given, and he is not ours to move. */
+static bool has_others(int ours)
+{
+    char text[4096], *at = text, *end;
+
+    if (!promp_cgroup_read(ours, PROCS, text, sizeof text))
+        return false;
+    for (long pid = strtol(at, &end, 10); end != at; at = end, pid = strtol(at, &end, 10))
+        if (pid != getpid())
+            return true;
+    return false;
+}
+
+/* --- nodes that were killed --- */
+
+/* Those of workers are killed on demand; the node's own processes end by themselves when the keeper has. */
+static void remove_groups(int folder, bool kills)
+{
+    char file[NAME_MAX + sizeof "/cgroup.kill"];
+    DIR *dir = list(folder);
     const struct dirent *entry;
 
-    if (!dir && copy >= 0)
-        close(copy);
     while (dir && (entry = readdir(dir))) {
-        pid_t pid = (pid_t)atoi(entry->d_name + strcspn(entry->d_name, "0123456789"));
-        int folder;
+        bool worker = entry->d_name[0] == 'w';
 
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0 || pid <= 0 || kill(pid, 0) == 0 ||
-            errno != ESRCH)
+        if (entry->d_type != DT_DIR || (!worker && strcmp(entry->d_name, LEAF) != 0))
             continue;
-        folder = openat(own, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (folder < 0)
-            continue;
-        write_to(folder, "cgroup.kill", "1");
-        remove_workers(folder);
-        close(folder);
-        unlinkat(own, entry->d_name, AT_REMOVEDIR);
+        snprintf(file, sizeof file, "%s/cgroup.kill", entry->d_name);
+        if (kills && worker)
+            promp_cgroup_write(folder, file, "1");
+        unlinkat(folder, entry->d_name, AT_REMOVEDIR);
     }
     if (dir)
         closedir(dir);
 }
 
-int promp_cgroup_open(void)
+static bool is_stale(const char *name)
 {
-    name_t name = name_of(PREFIX, (uint64_t)getpid(), "");
-    int own = open_own(), folder = -1;
+    long pid;
 
-    if (own < 0)
-        return -1;
-    if (is_delegated(own)) {
-        remove_stale(own);
-        if (mkdirat(own, name.text, 0755) == 0)
-            folder = openat(own, name.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (folder >= 0 && faccessat(folder, "cgroup.kill", W_OK, AT_EACCESS) < 0) { /* Linux before 5.14 */
-            close(folder);
-            folder = -1;
-            unlinkat(own, name.text, AT_REMOVEDIR);
-        }
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+        return false;
+    pid = strtol(name + strlen(PREFIX), NULL, 10);
+    if (pid == getpid()) /* of another life of this container */
+        return true;
+    return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+static void remove_one(int ours, const char *name)
+{
+    int folder = openat(ours, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    for (int i = 0; folder >= 0 && i < STALE_TRIES; i++) { /* what was killed takes its time to go */
+        remove_groups(folder, true);
+        if (unlinkat(ours, name, AT_REMOVEDIR) == 0)
+            break;
+        poll(NULL, 0, STALE_PACE);
     }
-    close(own);
+    if (folder >= 0)
+        close(folder);
+}
+
+/* They could not clean up; what is still in their groups belongs to nobody. */
+static void remove_stale(int ours)
+{
+    DIR *dir = list(ours);
+    const struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)))
+        if (is_stale(entry->d_name))
+            remove_one(ours, entry->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+/* --- ours --- */
+
+static int make_folder(int ours)
+{
+    char name[PROMP_CGROUP_NAME];
+    int folder = -1;
+
+    promp_cgroup_name(PREFIX, (uint64_t)getpid(), "", name);
+    if (mkdirat(ours, name, 0755) == 0)
+        folder = openat(ours, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0 && faccessat(folder, "cgroup.kill", W_OK, AT_EACCESS) < 0) { /* Linux before 5.14 */
+        close(folder);
+        folder = -1;
+        unlinkat(ours, name, AT_REMOVEDIR);
+    }
     return folder;
 }
 
-void promp_cgroup_close(int folder)
+static bool move_down(promp_cgroup_t *group)
 {
-    int parent;
-
-    if (folder < 0)
-        return;
-    remove_workers(folder);
-    parent = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    close(folder);
-    if (parent < 0)
-        return;
-    unlinkat(parent, name_of(PREFIX, (uint64_t)getpid(), "").text, AT_REMOVEDIR);
-    close(parent);
-}
-
-/* --- workers --- */
-
-void promp_cgroup_add(int folder, uint64_t serial, pid_t pid)
-{
-    if (folder < 0 || mkdirat(folder, name_of("w", serial, "").text, 0755) < 0)
-        return;
-    write_to(folder, name_of("w", serial, "/cgroup.procs").text, name_of("", (uint64_t)pid, "").text);
-}
-
-bool promp_cgroup_kill(int folder, uint64_t serial)
-{
-    char events[256] = "";
-    int fd;
-
-    if (folder < 0 || !write_to(folder, name_of("w", serial, "/cgroup.kill").text, "1"))
+    if (mkdirat(group->folder, LEAF, 0755) < 0)
         return false;
-    fd = openat(folder, name_of("w", serial, "/cgroup.events").text, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    if (read(fd, events, sizeof events - 1) < 0)
-        events[0] = '\0';
-    close(fd);
-    return strstr(events, "populated 1");
+    if (promp_cgroup_write(group->folder, LEAF "/" PROCS, "0"))
+        return true;
+    unlinkat(group->folder, LEAF, AT_REMOVEDIR);
+    return false;
 }
 
-void promp_cgroup_remove(int folder, uint64_t serial)
+/* One at a time: where one cannot be had the others can. */
+static bool give(int ours, int folder, const char *controller)
 {
-    if (folder >= 0)
-        unlinkat(folder, name_of("w", serial, "").text, AT_REMOVEDIR);
+    return promp_cgroup_write(ours, ENABLE, controller) && promp_cgroup_write(folder, ENABLE, controller);
+}
+
+static void give_controllers(promp_cgroup_t *group, int ours)
+{
+    char there[256];
+
+    if (!promp_cgroup_read(ours, "cgroup.controllers", there, sizeof there) ||
+        (!strstr(there, "memory") && !strstr(there, "cpu") && !strstr(there, "pids"))) {
+        group->why = "the node's control group has no controllers";
+        return;
+    }
+    if (has_others(ours)) {
+        group->why = "other processes stand in the node's control group";
+        return;
+    }
+    if (!move_down(group)) {
+        group->why = "the node cannot move to a control group of its own";
+        return;
+    }
+    group->moved = true;
+    group->memory = give(ours, group->folder, "+memory");
+    group->cpus = give(ours, group->folder, "+cpu");
+    group->processes = give(ours, group->folder, "+pids");
+    if (!group->memory || !group->cpus || !group->processes)
+        group->why = "not all controllers can be had in the node's control group";
+}
+
+void promp_cgroup_open_in(promp_cgroup_t *group, int ours)
+{
+    remove_stale(ours);
+    group->folder = make_folder(ours);
+    if (group->folder < 0)
+        group->why = "no control groups can be made below the node's";
+    else
+        give_controllers(group, ours);
+}
+
+void promp_cgroup_open(promp_cgroup_t *group)
+{
+    promp_cgroup_place_t place;
+    int ours = -1;
+
+    *group = (promp_cgroup_t){.folder = -1, .why = "the node has no control group of version 2"};
+    if (promp_cgroup_place("/proc/self", NULL, &place))
+        ours = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ours < 0)
+        return;
+    group->why = NULL;
+    if (is_delegated(ours, strlen(place.path) == place.top))
+        promp_cgroup_open_in(group, ours);
+    else
+        group->why = "the node's control group is not delegated to it";
+    close(ours);
+}
+
+/* Up again, or our folder could not go: which takes that ours has no controllers, so not while another node below ours needs them. */
+static void move_up(const promp_cgroup_t *group, int ours)
+{
+    static const char *const all[] = {"-memory", "-cpu", "-pids"};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        promp_cgroup_write(group->folder, ENABLE, all[i]);
+        promp_cgroup_write(ours, ENABLE, all[i]);
+    }
+    promp_cgroup_write(ours, PROCS, "0");
+}
+
+void promp_cgroup_close(promp_cgroup_t *group)
+{
+    char name[PROMP_CGROUP_NAME];
+    int ours;
+
+    if (group->folder < 0)
+        return;
+    ours = openat(group->folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ours >= 0 && group->moved)
+        move_up(group, ours);
+    remove_groups(group->folder, false);
+    free(group->late);
+    group->late = NULL;
+    group->lates = 0;
+    close(group->folder);
+    group->folder = -1;
+    if (ours < 0)
+        return;
+    unlinkat(ours, promp_cgroup_name(PREFIX, (uint64_t)getpid(), "", name), AT_REMOVEDIR);
+    close(ours);
 }

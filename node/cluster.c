@@ -203,6 +203,8 @@ static promp_err_t keep(cluster_t *c, promp_error_t *error)
                                           .log = &log,
                                           .pythons = &c->pythons,
                                           .secret = promp_slice(c->secret, PROMP_AUTH_KEY_SIZE),
+                                          .processes = s->limit_processes,
+                                          .cpus_hard = s->limit_cpus,
                                           .drain = s->drain,
                                           .report = on_report,
                                           .arg = c};

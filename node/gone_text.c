@@ -2,7 +2,19 @@
 
 #include <stdio.h>
 
-void promp_gone_text(const promp_msg_gone_t *gone, uint32_t lease, char *text, size_t size)
+#define MIB (1024 * 1024)
+
+static void memory_text(const promp_msg_gone_t *gone, uint64_t limit, char *text, size_t size)
+{
+    static const char begin[] = "the worker was killed by the kernel: out of memory";
+
+    if (limit)
+        snprintf(text, size, "%s; it and what it started may have %.1f MiB", begin, (double)limit / MIB);
+    else
+        snprintf(text, size, "%s; it held %llu MiB", begin, (unsigned long long)(gone->memory / MIB));
+}
+
+void promp_gone_text(const promp_msg_gone_t *gone, uint64_t limit, uint32_t lease, char *text, size_t size)
 {
     const char *name = sigabbrev_np((int)gone->signal);
 
@@ -17,8 +29,7 @@ void promp_gone_text(const promp_msg_gone_t *gone, uint32_t lease, char *text, s
             snprintf(text, size, "the worker was ended by signal %u", gone->signal);
         break;
     case PROMP_ERR_WORKER_MEMORY:
-        snprintf(text, size, "the worker was killed by the kernel: out of memory; it held %llu MiB",
-                 (unsigned long long)(gone->memory >> 20));
+        memory_text(gone, limit, text, size);
         break;
     case PROMP_ERR_WORKER_UNRESPONSIVE:
         snprintf(text, size, "the worker did not answer for %u ms and was ended", lease);

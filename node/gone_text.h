@@ -4,7 +4,8 @@
 
 #include "message.h"
 
-/* Writes "the worker exited with code 3" or the like from gone's cause, code and signal. lease: ms. */
-void promp_gone_text(const promp_msg_gone_t *gone, uint32_t lease, char *text, size_t size);
+/* Writes "the worker exited with code 3" or the like from gone's cause, code and signal. limit: of its memory, where it reached
+ * that, bytes; lease: ms. */
+void promp_gone_text(const promp_msg_gone_t *gone, uint64_t limit, uint32_t lease, char *text, size_t size);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "keeper_inside.h"
 #include "limits.h"
 #include "notify.h"
@@ -255,7 +254,7 @@ static void finish(promp_keeper_t *k)
     for (size_t i = 0; i < k->workers; i++)
         promp_keeper_starts_clean(k, &k->worker[i]);
     promp_keeper_scratch_end(k);
-    promp_cgroup_close(k->cgroup);
+    promp_cgroup_close(&k->cgroup);
     free(k->worker);
     free(k->polls);
     promp_keeper_core_destroy(&k->core);
@@ -288,7 +287,10 @@ static promp_err_t begin(promp_keeper_t *k, promp_error_t *error)
     setrlimit(RLIMIT_NOFILE, &all);
     if (promp_id_make(&k->node) || promp_id_make(&random))
         return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "random bits");
-    k->cgroup = promp_cgroup_open();
+    promp_cgroup_open(&k->cgroup);
+    promp_keeper_starts_limits(k);
+    if (k->config.secret.size) /* of a cluster */
+        promp_keeper_scratch_begin(k);
     seed = promp_get64(random.b);
     k->core = promp_keeper_core_new(seed, &k->node, promp_clock_ms());
     return k->core ? PROMP_OK : promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
@@ -300,7 +302,8 @@ promp_err_t promp_keeper_run(const promp_keeper_config_t *config, promp_error_t 
                         .watchdog = promp_notify_watchdog(),
                         .config = *config,
                         .signals = -1,
-                        .cgroup = -1,
+                        .cgroup = {.folder = -1},
+                        .scratch_lock = -1,
                         .given = -1};
     promp_err_t code = begin(&k, error);
 

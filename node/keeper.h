@@ -13,6 +13,8 @@ typedef struct {
     const promp_log_t *log;
     const promp_pythons_t *pythons; /* interpreters for workers of a cluster; NULL: none */
     promp_slice_t secret; /* of a cluster: its key, handed to each agent where it listens otherwise */
+    uint32_t processes;   /* limit of a worker's tree, threads included; 0: PROMP_LIMIT_PROCESSES */
+    bool cpus_hard;       /* no worker may use more processors than it asked for, not even idle ones */
     int64_t drain; /* of a cluster: ms that a first SIGTERM lets workers end in; PROMP_NEVER: it ends them */
     /* How the node stands with its broker: 0 and "ADDRESS NAME", or why it is not welcome yet. May be NULL. */
     void (*report)(void *arg, promp_err_t error, const char *text);

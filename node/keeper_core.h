@@ -49,6 +49,7 @@ typedef struct {
     int code;           /* exit code */
     int signal;         /* number of the signal, or 0 */
     bool out_of_memory; /* the kernel killed it for want of memory */
+    uint64_t limit;     /* bytes: its own limit, which was reached; 0: the machine's memory was */
     uint64_t memory;    /* largest resident memory, bytes */
 } promp_keeper_exit_t;
 

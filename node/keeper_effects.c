@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "keeper_inside.h"
 #include "proc.h"
 #include "tail.h"
@@ -119,7 +118,7 @@ static void slay(promp_keeper_t *k, uint32_t number)
         return;
     kill(k->worker[number].pid, SIGKILL);
     kill(-k->worker[number].pid, SIGKILL);
-    promp_cgroup_kill(k->cgroup, k->worker[number].serial);
+    promp_cgroup_kill(&k->cgroup, k->worker[number].serial);
 }
 
 static bool known(void *arg, pid_t pid)
@@ -146,9 +145,9 @@ static void sweep(promp_keeper_t *k, int64_t now)
     const promp_tree_judge_t judge = {known, stray, k};
     size_t left = promp_tree_sweep(&k->node, &judge);
 
-    for (uint32_t i = 0; k->cgroup >= 0 && i < k->workers; i++)
+    for (uint32_t i = 0; k->cgroup.folder >= 0 && i < k->workers; i++)
         if (k->worker[i].pid && !promp_keeper_core_lives(k->core, i))
-            left += promp_cgroup_kill(k->cgroup, k->worker[i].serial);
+            left += promp_cgroup_kill(&k->cgroup, k->worker[i].serial);
     promp_keeper_core_swept(k->core, left, now);
 }
 

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include "cgroup.h"
 #include "keeper.h"
 #include "keeper_core.h"
 #include "link.h"
@@ -17,7 +18,8 @@ typedef struct {
     promp_keeper_core_t *core;
     promp_id_t node;
     int signals;
-    int cgroup;            /* folder for those of workers, -1: none */
+    promp_cgroup_t cgroup; /* for those of workers */
+    bool limits_said;      /* that some do not hold here */
     struct rlimit files;   /* the limit that workers get */
     pid_t agent;           /* 0: none */
     promp_link_t *link;    /* to it; NULL: none */
@@ -30,6 +32,7 @@ typedef struct {
     pid_t cleaner[PROMP_KEEPER_CLEANERS]; /* processes that remove private folders; 0: none */
     uint64_t *scratch;                    /* serials of workers whose private folders wait for one */
     size_t scratches;
+    int scratch_lock; /* says whose they are; -1: this node makes none */
     uint64_t serial;
     uint64_t oom_kills;
     int64_t oom_seen;
@@ -48,6 +51,8 @@ void promp_keeper_reap(promp_keeper_t *k, int64_t now);
 /* Whether the kernel has killed somebody for want of memory since the last look. */
 bool promp_keeper_reap_memory(promp_keeper_t *k, int64_t now);
 
+/* Tells the log which limits of workers hold here. */
+void promp_keeper_starts_limits(const promp_keeper_t *k);
 /* What to poll for those that are starting; returns how many. */
 size_t promp_keeper_starts_poll(const promp_keeper_t *k, struct pollfd *polls);
 /* Hears how starts have gone. */
@@ -60,6 +65,8 @@ void promp_keeper_starts_begin(promp_keeper_t *k, const promp_keeper_effect_t *e
 /* Closes and forgets what is held of a worker whose tree has gone. */
 void promp_keeper_starts_clean(promp_keeper_t *k, promp_spawn_t *worker);
 
+/* The node makes private folders, and removes those that nodes have left which were killed. */
+void promp_keeper_scratch_begin(promp_keeper_t *k);
 /* The private folder of this worker is to be removed. */
 void promp_keeper_scratch_add(promp_keeper_t *k, uint64_t serial);
 /* Makes a process for those that wait, where there may be one more. */

@@ -15,6 +15,14 @@ bool promp_keeper_reap_memory(promp_keeper_t *k, int64_t now)
     return k->oom_kills > before;
 }
 
+/* Its control group knows; without one somebody has been killed, and it probably was this one. */
+static bool starved(promp_keeper_t *k, uint32_t number, uint64_t *limit, int64_t now)
+{
+    if (k->cgroup.memory)
+        return promp_cgroup_starved(&k->cgroup, k->worker[number].serial, limit);
+    return promp_keeper_reap_memory(k, now);
+}
+
 static void worker_ended(promp_keeper_t *k, uint32_t number, int64_t now)
 {
     pid_t pid = k->worker[number].pid;
@@ -36,7 +44,7 @@ static void worker_ended(promp_keeper_t *k, uint32_t number, int64_t now)
         how.signal = WTERMSIG(status);
     else
         how.code = WEXITSTATUS(status);
-    how.out_of_memory = how.signal == SIGKILL && promp_keeper_reap_memory(k, now);
+    how.out_of_memory = how.signal == SIGKILL && starved(k, number, &how.limit, now);
     promp_log(k->config.log, PROMP_LOG_DEBUG, PROMP_OK, "worker %d ended, code %d, signal %d", (int)pid,
               how.code, how.signal);
     promp_keeper_core_exited(k->core, number, &how, now);

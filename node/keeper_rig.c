@@ -47,8 +47,11 @@ int rig_setup(void **state)
     alarm(60); /* an agent that is not ended would be waited for */
     if (!rig || promp_spawn_reserve() || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return -1;
-    rig->k = (promp_keeper_t){
-        .config = {.log = &quiet, .pythons = &rig->pythons}, .signals = -1, .cgroup = -1, .given = -1};
+    rig->k = (promp_keeper_t){.config = {.log = &quiet, .pythons = &rig->pythons},
+                              .signals = -1,
+                              .cgroup = {.folder = -1},
+                              .scratch_lock = -1,
+                              .given = -1};
     promp_id_make(&rig->k.node);
     getrlimit(RLIMIT_NOFILE, &rig->k.files);
     rig->k.core = promp_keeper_core_new(1, &rig->k.node, 0);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "keeper_inside.h"
+#include "limits.h"
 #include "scratch.h"
 #include "tree.h"
 
@@ -31,24 +31,62 @@ static bool has_room(promp_keeper_t *k, uint32_t number)
     return true;
 }
 
+/* --- limits --- */
+
+void promp_keeper_starts_limits(const promp_keeper_t *k)
+{
+    const promp_cgroup_t *group = &k->cgroup;
+    promp_err_t code = group->why ? PROMP_ERR_NO_LIMITS : PROMP_OK;
+
+    if (group->memory || group->cpus || group->processes)
+        promp_log(k->config.log, PROMP_LOG_INFO, code, "workers have limits:%s%s%s%s%s",
+                  group->memory ? " memory" : "", group->cpus ? " processors" : "",
+                  group->processes ? " processes" : "", group->why ? "; " : "", group->why ? group->why : "");
+    else
+        promp_log(k->config.log, PROMP_LOG_INFO, code, "workers have no limits: %s", group->why);
+}
+
+/* Once, and only where somebody counts on it. */
+static void warn(promp_keeper_t *k, const promp_msg_spawn_t *what)
+{
+    if (k->limits_said || ((!what->memory || k->cgroup.memory) && (!what->cpus || k->cgroup.cpus)))
+        return;
+    k->limits_said = true;
+    promp_log(k->config.log, PROMP_LOG_WARNING, PROMP_ERR_NO_LIMITS,
+              "what workers ask for is no limit here: %s", k->cgroup.why);
+}
+
 /* --- beginning --- */
 
 static promp_err_t begin(promp_keeper_t *k, const promp_keeper_effect_t *e, promp_spawn_t *worker,
                          promp_error_t *error)
 {
     char mark[PROMP_TREE_SIZE], scratch[PROMP_SCRATCH_PATH];
+    const promp_cgroup_limits_t limits = {.memory = e->spawn->memory,
+                                          .cpus = e->spawn->cpus,
+                                          .cpus_hard = k->config.cpus_hard,
+                                          .processes = k->config.processes ? k->config.processes
+                                                                           : PROMP_LIMIT_PROCESSES};
     promp_spawn_order_t order = {
         .what = e->spawn, .link = k->given, .files = &k->files, .mark = mark, .pythons = k->config.pythons};
+    promp_err_t failed;
 
     if (!has_room(k, e->worker))
         return promp_error_set(error, PROMP_ERR_MEMORY, 0, NULL);
     if (k->given < 0)
         return promp_error_set(error, PROMP_ERR_DESCRIPTORS, 0, "in the node"); /* it was lost on its way */
+    warn(k, e->spawn);
+    if (promp_cgroup_make(&k->cgroup, worker->serial, &limits, &order.group, error))
+        return error->code;
     promp_tree_mark(&k->node, worker->serial, mark);
     order.scratch = promp_scratch_path(mark, scratch);
-    if (promp_spawn_worker(&order, worker, error))
-        return error->code;
-    promp_cgroup_add(k->cgroup, worker->serial, worker->pid);
+    failed = promp_spawn_worker(&order, worker, error);
+    if (order.group >= 0)
+        close(order.group);
+    if (failed) {
+        promp_cgroup_remove(&k->cgroup, worker->serial);
+        return failed;
+    }
     k->worker[e->worker] = *worker;
     k->starting++;
     return PROMP_OK;
@@ -128,7 +166,7 @@ void promp_keeper_starts_clean(promp_keeper_t *k, promp_spawn_t *worker)
         return;
     k->starting -= worker->report >= 0;
     promp_spawn_close(worker);
-    promp_cgroup_remove(k->cgroup, worker->serial);
+    promp_cgroup_remove(&k->cgroup, worker->serial);
     if (worker->scratch)
         promp_keeper_scratch_add(k, worker->serial);
     worker->pid = 0;

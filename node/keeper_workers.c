@@ -160,6 +160,7 @@ void promp_keeper_core_exited(promp_keeper_core_t *core, uint32_t number, const 
     w->record.code = (uint32_t)how->code;
     w->record.signal = (uint32_t)how->signal;
     w->record.memory = how->memory;
+    w->record.limit = how->limit;
     end(core, w, now);
 }
 

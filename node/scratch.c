@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define KEPT 3
+
 char *promp_scratch_path(const char *mark, char path[PROMP_SCRATCH_PATH])
 {
     const char *base = getenv("TMPDIR");
@@ -125,14 +127,16 @@ bool promp_scratch_clear(const char *path)
     return rmdir(path) == 0;
 }
 
-pid_t promp_scratch_fork(void)
+pid_t promp_scratch_fork(int *keep)
 {
     pid_t pid = fork();
     sigset_t none;
 
     if (pid)
         return pid;
-    closefrom(3); /* locks, lifelines and links of ours must not live on here */
+    if (*keep >= 0)
+        *keep = dup2(*keep, KEPT);
+    closefrom(*keep >= 0 ? KEPT + 1 : KEPT); /* locks, lifelines and links of ours must not live on here */
     for (int i = 1; i < NSIG; i++)
         signal(i, SIG_DFL);
     sigemptyset(&none);

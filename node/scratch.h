@@ -14,9 +14,9 @@
  * refuses what is there already. */
 char *promp_scratch_path(const char *mark, char path[PROMP_SCRATCH_PATH]);
 
-/* Makes a process that removes folders: 0 in it, where it holds nothing of ours open, calls promp_scratch_clear() and ends by
- * _exit(); else its number, -1 with errno: none could be made. */
-pid_t promp_scratch_fork(void);
+/* Makes a process that removes folders: 0 in it, where it holds nothing of ours open but *keep, under another number (-1: nothing),
+ * calls promp_scratch_clear() and ends by _exit(); else its number, -1 with errno: none could be made. */
+pid_t promp_scratch_fork(int *keep);
 
 /* Removes the folder with all that is in it, here and now. No link is followed, no mount is entered, and no depth is too much.
  * False: something is left. */

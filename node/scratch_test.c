@@ -109,6 +109,7 @@ static void holds_nothing(void **state)
      * something to remove. One try may come too late to see that, fifty do not. */
     char top[] = "/tmp/promp-test-XXXXXX", path[64];
     bool seen = false;
+    int none = -1;
 
     (void)state;
     assert_non_null(mkdtemp(top));
@@ -119,7 +120,7 @@ static void holds_nothing(void **state)
 
         fill(path);
         assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-        pid_t pid = promp_scratch_fork();
+        pid_t pid = promp_scratch_fork(&none);
 
         if (!pid)
             _exit(promp_scratch_clear(path) ? 0 : 1);

@@ -1,43 +1,29 @@
 #include "settings.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "auth_key.h"
+#include "machine.h"
 #include "zpl_rows.h"
 
-#define DRAIN  60000 /* ms */
-#define CPUS   65536 /* processors of one machine */
-#define GPUS   1024  /* likewise */
+#define DRAIN  60000   /* ms */
+#define CPUS   65536   /* processors of one machine */
+#define GPUS   1024    /* likewise */
+#define TASKS  4194304 /* processes and threads of one machine: the kernel's own limit */
 #define MEMORY (PROMP_GIB * PROMP_MIB)
-
-/* --- this machine --- */
-
-static uint32_t processors(void)
-{
-    cpu_set_t *set;
-    long count = 0;
-
-    /* More than fit into cpu_set_t may be there. */
-    for (int most = 1024; !count && most <= CPUS; most *= 2) {
-        set = CPU_ALLOC((size_t)most);
-        if (set && sched_getaffinity(0, CPU_ALLOC_SIZE((size_t)most), set) == 0)
-            count = CPU_COUNT_S(CPU_ALLOC_SIZE((size_t)most), set);
-        CPU_FREE(set);
-    }
-    return count > 0 ? (uint32_t)count : 1;
-}
 
 void promp_settings_start(promp_settings_t *s)
 {
-    uint32_t count = processors();
-
-    *s = (promp_settings_t){.drain = DRAIN, .level = PROMP_LOG_INFO};
-    s->places = count < PROMP_LIMIT_WORKERS ? count : PROMP_LIMIT_WORKERS;
-    s->cpus = count * 1000;
-    s->memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    *s =
+        (promp_settings_t){.drain = DRAIN, .level = PROMP_LOG_INFO, .limit_processes = PROMP_LIMIT_PROCESSES};
+    s->cpus = promp_machine_cpus("/proc/self");
+    s->memory = promp_machine_memory("/proc/self");
+    s->places = s->cpus / 1000;
+    if (!s->places)
+        s->places = 1;
+    if (s->places > PROMP_LIMIT_WORKERS)
+        s->places = PROMP_LIMIT_WORKERS;
 }
 
 /* --- values --- */
@@ -177,6 +163,30 @@ static const char *set_drain(void *into, promp_slice_t value)
     return NULL;
 }
 
+static bool says(promp_slice_t value, const char *word)
+{
+    return value.size == strlen(word) && memcmp(value.data, word, value.size) == 0;
+}
+
+static const char *set_limit_cpus(void *into, promp_slice_t value)
+{
+    promp_settings_t *s = into;
+
+    s->limit_cpus = says(value, "yes");
+    return s->limit_cpus || says(value, "no") ? NULL : "yes or no is needed";
+}
+
+static const char *set_limit_processes(void *into, promp_slice_t value)
+{
+    promp_settings_t *s = into;
+    uint64_t number;
+
+    if (!promp_zpl_rows_number(value, 1, TASKS, &number))
+        return "a number of processes is needed, 1 to 4194304";
+    s->limit_processes = (uint32_t)number;
+    return NULL;
+}
+
 static const char *set_log(void *into, promp_slice_t value)
 {
     promp_settings_t *s = into;
@@ -192,6 +202,8 @@ static const promp_zpl_row_t settings_rows[] = {{.name = "places", .set = set_pl
                                                 {.name = "python", .set = set_python, .repeats = true},
                                                 {.name = "passphrase-file", .set = set_passphrase},
                                                 {.name = "drain-timeout", .set = set_drain},
+                                                {.name = "limit-cpus", .set = set_limit_cpus},
+                                                {.name = "limit-processes", .set = set_limit_processes},
                                                 {.name = "log", .set = set_log},
                                                 {.name = "pythons", .set = set_pythons, .hidden = true}};
 

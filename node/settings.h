@@ -20,14 +20,16 @@ typedef struct {
     size_t python_count;
     char passphrase[PROMP_LIMIT_PATH + 1]; /* file that it is read from; "": none */
     int64_t drain;                         /* ms that a node that shall end waits for its workers */
+    bool limit_cpus;          /* a worker may use no more processors than it asked for, not even idle ones */
+    uint32_t limit_processes; /* of a worker, threads included */
     promp_log_level_t level;
 } promp_settings_t;
 
-/* What holds when nobody says anything: what this machine has. */
+/* What holds when nobody says anything: what this machine has, and we may use of it. */
 void promp_settings_start(promp_settings_t *settings);
 
 /* Sets one thing by its name: places, cpus, memory, gpus, labels, python (adds one), pythons, passphrase-file, drain-timeout,
- * log. NULL, or what is wrong (static). */
+ * limit-cpus, limit-processes, log. NULL, or what is wrong (static). */
 const char *promp_settings_set(promp_settings_t *settings, const char *name, promp_slice_t value);
 
 /* Reads the file of the folder over *settings; none there is fine. CONFIG_FILE: a line, by its number, says what is not

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "spawn_child.h"
 
 promp_err_t promp_spawn_reserve(void)
@@ -71,14 +72,14 @@ promp_err_t promp_spawn_worker(const promp_spawn_order_t *order, promp_spawn_t *
     if (code)
         goto out;
 
-    const promp_spawn_child_t child = {.words = &words,
-                                       .order = order,
-                                       .fds = {-1, ends.out[0][1], ends.out[1][1], order->link, ends.life[1],
-                                               ends.out[0][0], ends.out[1][0]},
-                                       .report = ends.report[1],
-                                       .keeper = getpid()};
+    promp_spawn_child_t child = {.words = &words,
+                                 .order = order,
+                                 .fds = {-1, ends.out[0][1], ends.out[1][1], order->link, ends.life[1],
+                                         ends.out[0][0], ends.out[1][0]},
+                                 .report = ends.report[1],
+                                 .keeper = getpid()};
 
-    spawn->pid = fork();
+    spawn->pid = promp_cgroup_fork(order->group, &child.outside);
     if (spawn->pid == 0)
         promp_spawn_child(&child);
     if (spawn->pid < 0) {

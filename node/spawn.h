@@ -38,6 +38,7 @@ typedef struct {
     const char *mark;    /* its PROMP_TREE */
     const char *scratch; /* where its private folder is made, if it gets one; NULL: there are none here */
     const promp_pythons_t *pythons; /* of this node; may be NULL */
+    int group;                      /* folder of its control group; stays the caller's; -1: none */
 } promp_spawn_order_t;
 
 /* Fills the numbers below PROMP_SPAWN_FIRST that are free, so that new descriptors lie above. OK, DESCRIPTORS, SYSTEM. */

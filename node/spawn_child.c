@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
+
 #define FAILED 127
 
 /* Where the node has no $PATH. */
@@ -155,6 +157,8 @@ _Noreturn void promp_spawn_child(const promp_spawn_child_t *c)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != c->keeper)
         _exit(FAILED);
+    if (c->outside && !promp_cgroup_enter(c->order->group))
+        fail(c->report, PROMP_ERR_SYSTEM, errno, "the control group of a worker");
     setsid();
     forget_signals();
     report = place(c);

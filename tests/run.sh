@@ -148,8 +148,12 @@ test_system() {
     counted "programs" "$reports/system.xml" pytests_in "$build" --junitxml="$reports/system.xml" "$@"
     counted "programs with sanitizers" "$reports/sanitize.xml" pytests_in "$build/asan" -m sanitize \
         --junitxml="$reports/sanitize.xml" "$@"
-    [ -z "$full" ] || counted "programs, full sizes" "$reports/slow.xml" pytest_in "$build" -m slow \
-        --junitxml="$reports/slow.xml" "$@"
+    [ -n "$full" ] || return 0
+    counted "programs, full sizes" "$reports/slow.xml" pytest_in "$build" -m slow --junitxml="$reports/slow.xml" "$@"
+    PROMP_CHAOS_TIMES=${PROMP_CHAOS_TIMES:-10}
+    export PROMP_CHAOS_TIMES
+    counted "faults at random moments" "$reports/chaos.xml" pytests_in "$build" -m chaos \
+        --junitxml="$reports/chaos.xml" "$@"
 }
 
 test_deploy() {
@@ -195,7 +199,7 @@ run_tests() {
     esac
     need $packages_test
     whole=$part
-    [ "$whole" != full ] || need $packages_lint $packages_package $packages_deploy $packages_vm
+    [ "$whole" != full ] || need $packages_full $packages_lint $packages_package $packages_deploy $packages_vm
     if prepare "$part"; then
         for part in $parts; do
             [ "$part" != deploy ] || once "packages" make_packages

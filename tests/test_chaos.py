@@ -1,5 +1,7 @@
 """Faults at random moments of running jobs, on one host and in a cluster (chaos.py and chaos_cluster.py say what is promised): a few
-every day, 200 of each with -m chaos."""
+every day, 200 of each with -m chaos, or PROMP_CHAOS_TIMES."""
+
+import os
 
 import chaos_cluster
 import pytest
@@ -7,6 +9,7 @@ from chaos import VICTIMS, campaign
 from support import cluster
 from support.build import SANITIZER
 
+TIMES = int(os.environ.get("PROMP_CHAOS_TIMES", 200))
 in_a_cluster = pytest.mark.skipif(not cluster.built(), reason="the programs of a cluster are not built")
 
 
@@ -35,9 +38,9 @@ def test_stop(victim):
 @pytest.mark.chaos
 @pytest.mark.parametrize("fault", ["kill", "stop"])
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_200_times(fault, victim):
+def test_many_times(fault, victim):
     """The same at 200 moments."""
-    run(fault, victim, 200, 1000)
+    run(fault, victim, TIMES, 1000)
 
 
 @in_a_cluster
@@ -65,6 +68,6 @@ def test_stop_in_a_cluster(victim):
 @pytest.mark.chaos
 @pytest.mark.parametrize("fault", chaos_cluster.FAULTS)
 @pytest.mark.parametrize("victim", chaos_cluster.VICTIMS)
-def test_200_times_in_a_cluster(fault, victim):
+def test_many_times_in_a_cluster(fault, victim):
     """The same at 200 moments."""
-    run_cluster(fault, victim, 200, 1000)
+    run_cluster(fault, victim, TIMES, 1000)

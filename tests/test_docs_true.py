@@ -111,3 +111,16 @@ def test_functions_and_metrics():
             if not re.search(rf"\b{name}\b|, \"{name.removeprefix('promp_')}\"", text):
                 wrong.append(f"{path.name}: {name}")
     assert wrong == []
+
+
+def test_error_numbers():
+    """Aim: each number of an error that a page names, in brackets or in a table of numbers, is one; and what is named beside it, its name."""
+    wrong = []
+    for path in PAGES:
+        text = prose(path)
+        told = re.findall(r"\((1[0-8]\d\d)\b(?![.,]\d)", text) + re.findall(r"\b(1[0-8]\d\d)\)", text)
+        told += [n for _, rows in tables(path) for row in rows for n in re.findall(r"\b1\d{3}\b", row[0]) if re.match(r"1\d{3}", row[0])]
+        wrong += [f"{path.name}: {n}" for n in told if int(n) not in build.ERROR_NAMES]
+        wrong += [f"{path.name}: {n} {name}" for n, name in re.findall(r"\b(1\d{3}) ([A-Z]+_[A-Z_]+)\b", text)
+                  if build.ERROR_NAMES.get(int(n)) != name]
+    assert wrong == []

@@ -4,6 +4,7 @@ accepted; and each example of each --help can be typed."""
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 from support import build, cluster, hosts
@@ -36,6 +37,14 @@ def helps():
     return found
 
 
+@pytest.fixture(scope="module")
+def runs():
+    """{command of ./dev: what the program that it runs says of its options}"""
+    survey = build.ROOT / "examples/survey/survey.py"
+    return {"sim": said(build.BUILD / "bin/promp-sim", "--help"), "bench": (build.ROOT / "bench/run").read_text(),
+            "run": said("/usr/bin/env", f"PYTHONPATH={build.BUILD / 'python'}", sys.executable, survey, "--help")}
+
+
 def commands(text):
     """[(program, what follows it)] of a line of shell: each program of ours in it."""
     found = []
@@ -52,7 +61,7 @@ def named(path):
     return lines + spans(path)
 
 
-def wrong_in(text, helps):
+def wrong_in(text, helps, runs):
     """What a line of shell says that its programs' helps do not."""
     wrong = []
     for program, rest in commands(text):
@@ -65,6 +74,9 @@ def wrong_in(text, helps):
         if program == "./dev":
             if words and not re.search(rf"^  {re.escape(words[0])}\b", told, re.M):
                 wrong.append(f"./dev has no command {words[0]}")
+            elif words and words[0] in runs:
+                wrong += [f"./dev {words[0]} has no {o}" for o in options if OPTION.fullmatch(o) and o != "--help" and
+                          o not in OPTION.findall(runs[words[0]])]
             continue
         command = next((c for c in PROGRAMS[program] if c in words), None)
         if command:
@@ -76,32 +88,38 @@ def wrong_in(text, helps):
     return wrong
 
 
-def test_options(helps):
+def test_commands(helps):
+    """Aim: a program's --help names its commands."""
+    for program, names in PROGRAMS.items():
+        assert [n for n in names if not re.search(rf"\b{n}\b", helps[program])] == [], program
+
+
+def test_options(helps, runs):
     """Aim: each option and command that a page tells to type, or names alone, is in a --help."""
     known = set(OPTION.findall("".join(helps.values())))
     others = {"--prefix", "--scale"}  # of cmake, of compose
     wrong = []
     for path in [*PAGES, *OTHERS]:
         for text in named(path):
-            wrong += [f"{path.name}: `{text}`: {w}" for w in wrong_in(text, helps)]
+            wrong += [f"{path.name}: `{text}`: {w}" for w in wrong_in(text, helps, runs)]
             if path in PAGES and re.fullmatch(r"--[a-z][a-z-]*( \S+)*", text) and text.split()[0] not in known | others:
                 wrong.append(f"{path.name}: {text} is no option of ours")
     assert wrong == []
 
 
-def test_options_can_fail(helps):
+def test_options_can_fail(helps, runs):
     """Aim: a mistyped option, command or part of ./dev is found."""
     for text in ("promp status --jsn", "broker$ promp-auth tokn node", "promp-auth token node --use 3 | ssh a promp-node --join -",
-                 "promp-auth token node | ssh a promp-node --jion -", "./dev simm --seeds 10", "promp-broker --treads 2"):
-        assert len(wrong_in(text, helps)) == 1, text
+                 "promp-auth token node | ssh a promp-node --jion -", "./dev simm --seeds 10", "./dev sim --seds 10", "./dev run --nothing", "promp-broker --treads 2"):
+        assert len(wrong_in(text, helps, runs)) == 1, text
 
 
-def test_helps_of_helps(helps):
+def test_helps_of_helps(helps, runs):
     """Aim: what a --help says to type, and names elsewhere in it, is right too."""
     wrong = []
     for name, text in helps.items():
         for line in [*examples(text), *re.findall(r"[`(]((?:promp|\./dev)\S* [^`)]+)[`)]", text)]:
-            wrong += [f"{name}: {line}: {w}" for w in wrong_in(line, helps)]
+            wrong += [f"{name}: {line}: {w}" for w in wrong_in(line, helps, runs)]
     assert wrong == []
 
 
@@ -233,10 +251,10 @@ def test_all_examples_known(helps):
     assert [name for name, text in helps.items() if not examples(text)] == []
 
 
-def test_dev_examples(helps):
+def test_dev_examples(helps, runs):
     """Aim: the examples of ./dev are commands that it has, with parts and options that these have."""
     for command in examples(helps["./dev"]):
-        assert wrong_in(command, helps) == [] and command.startswith(("./dev", "cmake")), command
+        assert wrong_in(command, helps, runs) == [] and command.startswith(("./dev", "cmake")), command
 
 
 @pytest.mark.root

@@ -81,6 +81,7 @@
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
 #define PROMP_LIMIT_PYTHONS       16   /* interpreters that one node offers */
+#define PROMP_LIMIT_PROCESSES     4096 /* processes and threads of one worker, where the node's settings say no other */
 #define PROMP_LIMIT_STARTS_NODE                                                                              \
     (32 * PROMP_MIB) /* bytes of starts of its workers that the broker has not answered */
 

@@ -60,6 +60,7 @@ extern "C" {
     X(PROCESSES, 1306, "the system allows no more processes")                                                \
     X(NO_PLACE, 1307, "no node can ever serve what the worker asks for")                                     \
     X(START_QUEUE, 1308, "too many starts wait for a place")                                                 \
+    X(NO_LIMITS, 1309, "workers have not all limits on this node")                                           \
     /* 14xx: what a peer sent */                                                                             \
     X(FRAME_SIZE, 1401, "a frame is larger or smaller than allowed")                                         \
     X(FRAME_HEADER, 1402, "the header of a frame is malformed")                                              \

@@ -2,6 +2,8 @@
 
 #include "message.h"
 
+_Static_assert(sizeof(promp_msg_counters_t) <= PROMP_OUT_SMALL, "COUNTERS is made on the spot");
+
 #define ROW(field, kind, metric, label, value, group, text, doc)                                             \
     {#field,                                                                                                 \
      PROMP_COUNTERS_##kind,                                                                                  \

@@ -31,7 +31,9 @@
         "connections of those who join with a token")                                                        \
     ROW(handshakes, GAUGE, "peers", "role", "new", "connections", "not yet greeted",                         \
         "connections that have not said HELLO")                                                              \
-    ROW(nodes_ready, GAUGE, "nodes", "state", "ready", "nodes", "with places", "nodes that have places")     \
+    ROW(nodes_ready, GAUGE, "nodes", "state", "ready", "nodes", "ready", "nodes that take workers")          \
+    ROW(nodes_starting, GAUGE, "nodes", "state", "starting", "nodes", "starting",                            \
+        "nodes that tell what runs there, before they get more")                                             \
     ROW(nodes_draining, GAUGE, "nodes", "state", "draining", "nodes", "draining",                            \
         "nodes that take no new workers")                                                                    \
     ROW(nodes_away, GAUGE, "nodes", "state", "away", "nodes", "away",                                        \

@@ -65,7 +65,8 @@ class ProManager(Tasks, Messages, Containers):
         """Starts a worker. It may not be ready then: what is sent to it meanwhile waits.
 
         Parameters (all ours, beyond the reference): labels, cpus, memory (bytes), gpus, node - what the worker's host must
-        have; what none can ever have is refused. {"gpu": True} is the label gpu of a node, {"zone": "eu"} its label
+        have; what none can ever have is refused. Where a cluster's node could set limits, memory is one of the worker and all
+        that it starts, and cpus their share of busy processors. {"gpu": True} is the label gpu of a node, {"zone": "eu"} its label
         zone-eu; node is the name of a node's key. env - variables added to the environment, this process's, or in a
         cluster the node's; a value of None removes one. python - "3.12", or an interpreter's path where the worker will
         be; None: this process's own, in a cluster one of the same version. modules - in a cluster: what a node has not is

@@ -70,20 +70,21 @@ class Desk:
     def __init__(self, machine, *args):
         self.machine = machine
         words = " ".join(map(str, args))
-        self.pid = int(machine.check(f"PROMP_CONFIG=/root/desk python3 /root/desk.py {words} >/root/said 2>&1 & echo $!"))
+        self.file = machine.check("mktemp").strip()
+        self.pid = int(machine.check(f"PROMP_CONFIG=/root/desk python3 /root/desk.py {words} >{self.file} 2>&1 & echo $!"))
 
     def said(self):
         """What it has seen until now."""
-        return [json.loads(line) for line in self.machine.check("cat /root/said").splitlines()]
+        return [json.loads(line) for line in self.machine.check(f"cat {self.file}").splitlines()]
 
     def until(self, key, timeout=30):
         """Waits for it to print something of this kind; the value."""
-        self.machine.until(f"""grep -q '"{key}":' /root/said || {{ cat /root/said; false; }}""", timeout)
+        self.machine.until(f"""grep -q '"{key}":' {self.file} || {{ cat {self.file}; false; }}""", timeout)
         return next(one[key] for one in self.said() if key in one)
 
     def results(self, timeout=60):
         """Waits for its end: the results but that of the first task, and how the worker ended."""
-        self.machine.until(f"! kill -0 {self.pid} || {{ cat /root/said; false; }}", timeout)
+        self.machine.until(f"! kill -0 {self.pid} || {{ cat {self.file}; false; }}", timeout)
         said = self.said()
         return [one["result"] for one in said if "result" in one][1:], said[-1]
 

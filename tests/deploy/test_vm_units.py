@@ -1,7 +1,6 @@
 """Aim: on a machine with a real systemd the packages install, and broker and node live and die as their units say."""
 
 import subprocess
-import time
 
 import disk
 import pytest
@@ -82,15 +81,16 @@ def test_broker_killed(served, desk):
 
 
 def test_broker_killed_often(served):
-    """Aim: systemd does not give it up."""
+    """Aim: systemd does not give it up. Where it is slow in starting no limit is reached, so that is asked for too."""
     before = int(served.unit("promp-broker", "NRestarts"))
-    served.check("""for i in 1 2 3 4 5 6 7; do
+    served.check("""for i in 1 2 3 4 5 6; do
         until p=$(systemctl show -P MainPID promp-broker); test "$p" != 0; do sleep 0.1; done
         kill -9 "$p"
         while test "$(systemctl show -P MainPID promp-broker)" = "$p"; do sleep 0.1; done
     done""", 120)
     served.until("systemctl is-active promp-broker", 60)
-    assert int(served.unit("promp-broker", "NRestarts")) >= before + 7
+    assert served.unit("promp-broker", "StartLimitIntervalUSec") == served.unit("promp-node", "StartLimitIntervalUSec") == "0"
+    assert int(served.unit("promp-broker", "NRestarts")) >= before + 6
     until_ready(served)
 
 
@@ -170,17 +170,14 @@ def test_stop_ends(served, desk):
     """Aim: a worker that does not end in the time that a node is given is ended with all that it has started."""
     served.put("/etc/promp/node/node.zpl", b"drain-timeout = 3000\n")
     served.check("systemctl restart promp-node")
-    manager = desk("hide")
+    manager = desk("linger")
     try:
         manager.until("idle")
-        long = desk("nap", 1, 100000)
-        served.until("pgrep -u promp-node -f promp-worker | grep .")
-        long.until("result")
-        begun = time.monotonic()
         served.check("systemctl stop promp-node", 60)
-        print(f"stopped in {time.monotonic() - begun:.1f} s")
+        assert served.unit("promp-node", "Result") == "success"  # systemd did not have to end it
         assert served.run("pgrep -u promp-node")[0] == 1
-        long.results()
+        results, end = manager.results()
+        assert results == [1, 1, 1] and end["number"] != ERR["WORKER_STOPPED"], end
     finally:
         served.check("rm /etc/promp/node/node.zpl; systemctl start promp-node")
     until_ready(served)

@@ -3,6 +3,7 @@
 usage: desk.py nap TIMES SECONDS    one worker, that many tasks of that length
        desk.py hide                 a worker whose descendants hide, and which is then stopped
        desk.py die                  the same, and the worker kills itself
+       desk.py linger               the same, and the worker works for ever
 """
 
 import json
@@ -50,8 +51,8 @@ def main(what, times=3, seconds=0):
             m.evalPythonFunction(w, CODE, *(("nap", [i, float(seconds)]) if what == "nap" else ("hide", [1])), True)
         until_idle()
         say(idle=True)
-        if what == "die":
-            m.evalPythonFunction(w, CODE, "die", [], True)
+        if what in ("die", "linger"):
+            m.evalPythonFunction(w, CODE, *(("die", []) if what == "die" else ("nap", [0, 100000])), True)
             until_idle()
         m.stopWorker(w)
         while m.isWorkerAlive(w):
