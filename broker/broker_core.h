@@ -22,7 +22,8 @@
  * Nodes own processes and exit records; the core keeps a row for each session that a node has or is asked for, and nothing of
  * those that ended. A broker that starts anew learns all from its nodes: HELD tells the owner's key, and a child session
  * belongs to its parent's owner, wherever the parent is, as soon as the parent is known. What no node can serve waits for
- * config.gather ms before it is refused, for nodes may be on their way; its manager is told so.
+ * config.gather ms before it is refused, for nodes may be on their way; its manager is told so. A node that takes no more workers,
+ * and one that has left, counts until PROMP_TIME_NO_LEASE after it was last heard: it, or another one instead, may come back.
  *
  * A node that an admin takes out (DRAIN) gets no more starts, is told, and leaves when its workers have ended. The core knows that
  * until the node leaves or another one comes with its key; a broker that starts anew learns it from the node, which offers no places.

@@ -22,7 +22,7 @@ static promp_broker_node_t *find(const promp_broker_core_t *core, promp_slice_t 
         promp_broker_node_t *node = PROMP_BROKER_OF(n, node, member);
         const char *called = node->key->info.name;
 
-        if (strlen(called) == name.size && memcmp(called, name.data, name.size) == 0)
+        if (!node->left && strlen(called) == name.size && memcmp(called, name.data, name.size) == 0)
             return node;
     }
     return NULL;

@@ -51,7 +51,7 @@ static promp_err_t first_offer(promp_broker_core_t *core, promp_broker_peer_t *p
         node->drains = false; /* it was another one that was taken out */
     node->identity = *identity;
     node->peer = peer;
-    node->settled = false;
+    node->settled = node->left = false;
     memcpy(node->build, peer->build, sizeof node->build);
     peer->node = node;
     for (promp_node_t *n = promp_list_first(&node->sessions); n; n = promp_list_after(&node->sessions, n))
@@ -167,9 +167,18 @@ static void free_node(promp_broker_core_t *core, promp_broker_node_t *node)
     promp_broker_place_review_soon(core);
 }
 
+void promp_broker_node_leave(promp_broker_core_t *core, promp_broker_node_t *node)
+{
+    node->places = 0;
+    node->left = true;
+    miss(core, node, true);
+    promp_broker_status_node(core, node, true);
+}
+
 void promp_broker_node_drop(promp_broker_core_t *core, promp_broker_node_t *node)
 {
-    node->places = 0; /* nothing comes back to it */
+    node->places = 0;
+    node->dropped = true;
     miss(core, node, true);
     free_node(core, node);
 }

@@ -191,7 +191,7 @@ static void bye(promp_broker_core_t *core, promp_broker_peer_t *peer)
         promp_broker_life_orphan(core, PROMP_BROKER_OF(n, session, managed), PROMP_ERR_WORKER_MANAGER_GONE);
     promp_broker_peer_forget(core, peer);
     if (node)
-        promp_broker_node_drop(core, node);
+        promp_broker_node_leave(core, node);
     promp_broker_effects_kick(core, number, PROMP_OK);
 }
 

@@ -53,13 +53,13 @@ static bool was_tried(const promp_broker_node_t *node, const promp_broker_start_
     return false;
 }
 
-/* It could serve s if it were empty. */
+/* It could serve s if it were empty, or could before it began to drain: then it may come again, or another one in its place. */
 static bool could(const promp_broker_node_t *node, const promp_broker_session_t *s)
 {
     const promp_msg_start_t *ask = &s->start->ask;
     promp_slice_t name = promp_slice_str(node->key->info.name);
 
-    if (!node->places || s->needs.cpus > node->has.cpus || s->needs.gpus > node->has.gpus ||
+    if (node->dropped || s->needs.cpus > node->has.cpus || s->needs.gpus > node->has.gpus ||
         s->needs.memory > node->has.memory || was_tried(node, s->start))
         return false;
     if (ask->node.size && (ask->node.size != name.size || memcmp(ask->node.data, name.data, name.size) != 0))

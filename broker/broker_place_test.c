@@ -215,8 +215,8 @@ static void nodes_may_be_on_their_way(void **state)
 
 static void a_node_may_take_its_places_back(void **state)
 {
-    /* Aim: an OFFER of no places keeps new starts away and leaves those that run; starts that only this node could serve are
-     * refused before long. */
+    /* Aim: an OFFER of no places keeps new starts away and leaves those that run; starts that only this node could serve wait while
+     * it is there and for a time after it has left, and are refused then. */
     world_t *w = *state;
     promp_broker_peer_number_t n = node(w, NODE_KEY, 1, true), m = manager(w, 1), both[] = {n, m, 0};
 
@@ -225,10 +225,58 @@ static void a_node_may_take_its_places_back(void **state)
     start(w, m, 2);
     offer(w, n, NODE_KEY, 0, "");
     forget(w);
-    live(w, PROMP_TIME_REVIEW + 100, both);
-    refused_with(w, m, PROMP_ERR_NO_PLACE);
+    start(w, m, 3);
+    live(w, 10 * PROMP_TIME_REVIEW, both);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START_REFUSED, m), 0);
+    assert_int_equal(counters(w).waiting, 2);
     data(w, m, 1, 0, 10);
     assert_int_equal(count_of(w, PROMP_BROKER_FORWARD, PROMP_TYPE_DATA, n), 1);
+    gone(w, n, 1);
+    simple(w, n, PROMP_TYPE_BYE, 0);
+    live(w, PROMP_TIME_NO_LEASE - 100, both + 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START_REFUSED, m), 0);
+    live(w, 200 + PROMP_TIME_REVIEW, both + 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START_REFUSED, m), 2);
+    refused_with(w, m, PROMP_ERR_NO_PLACE);
+}
+
+static void what_waits_for_a_drained_node_is_for_the_next(void **state)
+{
+    /* Aim: a start that waits while the only node drains is placed when that node is back with places, or another one comes. */
+    for (uint8_t next = 0; next < 2; next++) {
+        world_t *w = *state;
+        uint8_t key = (uint8_t)(NODE_KEY + 2 * next);
+        promp_broker_peer_number_t n = node(w, key, 1, true), m = manager(w, 1), come;
+
+        after_gathering(w);
+        offer(w, n, key, 0, "");
+        start(w, m, (uint8_t)(1 + next));
+        assert_int_equal(counters(w).waiting, 1);
+        simple(w, n, PROMP_TYPE_BYE, 0);
+        come = node(w, (uint8_t)(key + next), 1, true);
+        assert_int_equal(place_of(w, (uint8_t)(1 + next)), come);
+        assert_int_equal(counters(w).waiting, 0);
+        simple(w, come, PROMP_TYPE_BYE, 0);
+    }
+}
+
+static void a_start_on_its_way_to_a_draining_node_is_not_lost(void **state)
+{
+    /* Aim: a start that a node refuses because it has begun to drain waits for the next one, also for the same, and for the only one. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 1, true), m = manager(w, 1);
+
+    after_gathering(w);
+    start(w, m, 1);
+    assert_int_equal(place_of(w, 1), n);
+    offer(w, n, NODE_KEY, 0, "");
+    refused(w, n, 1, PROMP_ERR_LIMIT_WORKERS);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START_REFUSED, m), 0);
+    assert_int_equal(counters(w).waiting, 1);
+    simple(w, n, PROMP_TYPE_BYE, 0);
+    forget(w);
+    n = node(w, NODE_KEY, 1, true);
+    assert_int_equal(place_of(w, 1), n);
 }
 
 int main(void)
@@ -242,6 +290,8 @@ int main(void)
         CASE(a_keys_labels_bind_its_workers),
         CASE(nodes_may_be_on_their_way),
         CASE(a_node_may_take_its_places_back),
+        CASE(what_waits_for_a_drained_node_is_for_the_next),
+        CASE(a_start_on_its_way_to_a_draining_node_is_not_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

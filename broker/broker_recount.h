@@ -19,7 +19,7 @@ static inline bool promp_broker_recount_same(const promp_broker_core_t *core)
     for (promp_node_t *n = promp_list_first(&core->nodes); n; n = promp_list_after(&core->nodes, n)) {
         const promp_broker_node_t *node = PROMP_BROKER_OF(n, node, member);
 
-        c.nodes_away += !node->peer;
+        c.nodes_away += !node->peer && !node->left;
         c.nodes_draining += node->peer && !node->places;
         if (!node->peer || !node->places)
             continue;

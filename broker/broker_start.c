@@ -275,6 +275,7 @@ void promp_broker_start_refused(promp_broker_core_t *core, promp_broker_session_
                                 const promp_msg_start_refused_t *refused)
 {
     promp_err_t error = refused->error ? (promp_err_t)refused->error : PROMP_ERR_PROGRAM_FAILED;
+    bool drains = !s->node || !s->node->places; /* that says nothing about the start */
 
     if (s->state != PROMP_BROKER_ASKED)
         return;
@@ -282,12 +283,13 @@ void promp_broker_start_refused(promp_broker_core_t *core, promp_broker_session_
         promp_broker_table_free(core, s);
         return;
     }
-    if (s->cause || !s->start || s->start->tries == PROMP_LIMIT_START_TRIES - 1) {
+    if (s->cause || !s->start || (!drains && s->start->tries == PROMP_LIMIT_START_TRIES - 1)) {
         promp_broker_start_fail(core, s, s->cause ? s->cause : error, refused->system,
                                 s->cause ? promp_slice(NULL, 0) : refused->text);
         return;
     }
-    s->start->tried[s->start->tries++] = s->node->key->id;
+    if (!drains)
+        s->start->tried[s->start->tries++] = s->node->key->id;
     promp_broker_table_unplace(core, s);
     promp_broker_start_seek(core, s, error, refused->system, refused->text);
 }

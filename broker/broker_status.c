@@ -19,9 +19,9 @@ static promp_broker_share_t share_of(const promp_broker_node_t *node)
     promp_broker_share_t share = {.ready = state == READY,
                                   .starting = state == STARTING,
                                   .draining = state == DRAINING,
-                                  .away = state == AWAY};
+                                  .away = state == AWAY && !node->left};
 
-    if (share.away || share.draining)
+    if (!node->peer || share.draining)
         return share;
     share.places = node->places;
     share.has = node->has;
@@ -119,7 +119,7 @@ void promp_broker_status_nodes(promp_broker_core_t *core, promp_broker_peer_t *p
     for (promp_node_t *n = promp_list_first(&core->nodes); n; n = promp_list_after(&core->nodes, n)) {
         const promp_broker_node_t *node = PROMP_BROKER_OF(n, node, member);
 
-        if (memcmp(&node->key->id, after, sizeof *after) <= 0)
+        if (node->left || memcmp(&node->key->id, after, sizeof *after) <= 0)
             continue;
         behind++;
         count = insert(page, count, node);

@@ -74,9 +74,11 @@ struct promp_broker_node {
     promp_broker_peer_t *peer; /* NULL: it is away */
     int64_t heard;             /* when peer is NULL */
     bool settled;              /* HELD_END has come on this link */
+    bool left;                 /* it said BYE and has nothing here; it may come again */
+    bool dropped;              /* it may not */
     bool drains;               /* an admin has taken it out: until another node with its key comes */
     char build[PROMP_LIMIT_BUILD + 1];
-    uint32_t places;
+    uint32_t places; /* 0: it takes no more workers */
     promp_broker_needs_t has;
     char labels[PROMP_LIMIT_LABELS + 1], pythons[PROMP_LIMIT_LABELS + 1];
     size_t used; /* places */
@@ -260,6 +262,8 @@ promp_err_t promp_broker_node_offer(promp_broker_core_t *core, promp_broker_peer
 promp_err_t promp_broker_node_held_end(promp_broker_core_t *core, promp_broker_node_t *node);
 /* Its connection has ended. */
 void promp_broker_node_away(promp_broker_core_t *core, promp_broker_node_t *node);
+/* It has said BYE: its sessions are lost, what waits may be for it when it comes again. */
+void promp_broker_node_leave(promp_broker_core_t *core, promp_broker_node_t *node);
 /* It will not come back: its sessions are lost. */
 void promp_broker_node_drop(promp_broker_core_t *core, promp_broker_node_t *node);
 void promp_broker_node_tick(promp_broker_core_t *core, promp_broker_node_t *node);

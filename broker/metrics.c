@@ -1,7 +1,6 @@
 #include "metrics.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 /* Room for everything is counted in metrics.h; what would not fit all the same is left out. */
 typedef struct {
@@ -9,16 +8,34 @@ typedef struct {
     size_t size;
 } out_t;
 
-__attribute__((format(printf, 2, 3))) static void put(out_t *out, const char *format, ...)
+static void put_bytes(out_t *out, const char *text, size_t size)
 {
-    const size_t room = PROMP_METRICS_MOST - out->size;
+    if (size > PROMP_METRICS_MOST - out->size)
+        return;
+    memcpy(out->text + out->size, text, size);
+    out->size += size;
+}
+
+/* Strings one behind the other, up to a NULL. */
+__attribute__((sentinel)) static void put(out_t *out, const char *first, ...)
+{
     va_list args;
 
-    va_start(args, format);
-    const int size = vsnprintf(out->text + out->size, room, format, args);
+    va_start(args, first);
+    for (const char *text = first; text; text = va_arg(args, const char *))
+        put_bytes(out, text, strlen(text));
     va_end(args);
-    if (size > 0 && (size_t)size < room)
-        out->size += (size_t)size;
+}
+
+static void put_number(out_t *out, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while (value /= 10);
+    put_bytes(out, digits + at, sizeof digits - at);
 }
 
 /* The value of a label: quote, backslash and line feed are written with a backslash, at most room - 1 bytes. */
@@ -38,23 +55,29 @@ static const char *escape(const char *value, char *text, size_t room)
 /* Rows of one metric have one head. */
 static void put_head(out_t *out, const promp_counters_row_t *row, bool several)
 {
-    put(out, "# HELP promp_%s ", row->metric);
+    put(out, "# HELP promp_", row->metric, " ", NULL);
     if (several)
-        put(out, "%s, by %s\n", row->group, row->label);
+        put(out, row->group, ", by ", row->label, NULL);
     else
-        put(out, "%s\n", row->doc);
-    put(out, "# TYPE promp_%s %s\n", row->metric, row->kind == PROMP_COUNTERS_TOTAL ? "counter" : "gauge");
+        put(out, row->doc, NULL);
+    put(out, "\n# TYPE promp_", row->metric, row->kind == PROMP_COUNTERS_TOTAL ? " counter\n" : " gauge\n",
+        NULL);
 }
 
 static void put_row(out_t *out, const promp_counters_row_t *row, uint64_t value)
 {
-    put(out, "promp_%s", row->metric);
+    put(out, "promp_", row->metric, NULL);
     if (*row->label)
-        put(out, "{%s=\"%s\"}", row->label, row->value);
-    if (row->kind == PROMP_COUNTERS_MILLI)
-        put(out, " %llu.%03u\n", (unsigned long long)(value / 1000), (unsigned)(value % 1000));
-    else
-        put(out, " %llu\n", (unsigned long long)value);
+        put(out, "{", row->label, "=\"", row->value, "\"}", NULL);
+    put(out, " ", NULL);
+    if (row->kind == PROMP_COUNTERS_MILLI) {
+        put_number(out, value / 1000);
+        put(out, value % 1000 < 10 ? ".00" : value % 1000 < 100 ? ".0" : ".", NULL);
+        put_number(out, value % 1000);
+    } else {
+        put_number(out, value);
+    }
+    put(out, "\n", NULL);
 }
 
 size_t promp_metrics_text(const promp_metrics_t *metrics, char text[PROMP_METRICS_MOST])
@@ -64,11 +87,15 @@ size_t promp_metrics_text(const promp_metrics_t *metrics, char text[PROMP_METRIC
     size_t count;
     const promp_counters_row_t *row = promp_counters_rows(&count);
 
-    put(&out, "# HELP promp_build_info the program\n# TYPE promp_build_info gauge\n");
-    put(&out, "promp_build_info{version=\"%s\"} 1\n", escape(metrics->build, build, sizeof build));
-    put(&out, "# HELP promp_start_time_seconds when the broker began, in seconds since 1970\n"
-              "# TYPE promp_start_time_seconds gauge\n");
-    put(&out, "promp_start_time_seconds %lld\n", (long long)metrics->started);
+    put(&out,
+        "# HELP promp_build_info the program\n# TYPE promp_build_info gauge\npromp_build_info{version=\"",
+        escape(metrics->build, build, sizeof build), "\"} 1\n", NULL);
+    put(&out,
+        "# HELP promp_start_time_seconds when the broker began, in seconds since 1970\n"
+        "# TYPE promp_start_time_seconds gauge\npromp_start_time_seconds ",
+        NULL);
+    put_number(&out, metrics->started);
+    put(&out, "\n", NULL);
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || strcmp(row[i].metric, row[i - 1].metric) != 0)
             put_head(&out, &row[i], i + 1 < count && strcmp(row[i].metric, row[i + 1].metric) == 0);

@@ -8,7 +8,7 @@
 
 typedef struct {
     const char *build; /* name and version of the program */
-    int64_t started;   /* seconds since 1970 */
+    uint64_t started;  /* seconds since 1970 */
     bool stopping;     /* it is about to end; not in the text */
     promp_msg_counters_t counters;
 } promp_metrics_t;

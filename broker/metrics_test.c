@@ -40,6 +40,7 @@ static void test_lines(void **state)
     m.counters.waiting = 7;
     m.counters.nodes = 3;
     m.counters.cpus = 12045;
+    m.counters.cpus_used = 7;
     m.counters.relayed_bytes = UINT64_MAX;
     write_text(&m);
     has_line("# HELP promp_starts_waiting starts that wait for room on a node");
@@ -49,6 +50,7 @@ static void test_lines(void **state)
     has_line("promp_peers{role=\"node\"} 3");
     has_line("promp_peers{role=\"manager\"} 0");
     has_line("promp_cpus 12.045");
+    has_line("promp_cpus_used 0.007");
     has_line("# TYPE promp_relayed_bytes_total counter");
     has_line("promp_relayed_bytes_total 18446744073709551615");
     has_line("promp_build_info{version=\"promp 1.2.3\"} 1");
@@ -59,7 +61,7 @@ static void test_lines(void **state)
 /* Aim: every row of the table is in the text, also when all values are as long as can be, and then nothing is cut. */
 static void test_all_rows(void **state)
 {
-    promp_metrics_t m = {.started = INT64_MIN};
+    promp_metrics_t m = {.started = UINT64_MAX};
     char build[1000];
     size_t count;
     const promp_counters_row_t *row = promp_counters_rows(&count);

@@ -76,7 +76,7 @@ typedef struct {
     promp_broker_core_t *core;
     uint64_t seed;
     promp_metrics_http_t *metrics; /* NULL: nobody is told by HTTP */
-    int64_t started;               /* seconds since 1970 */
+    uint64_t started;              /* seconds since 1970 */
 
     promp_map_t *peers;                   /* number -> promp_serve_peer_t */
     promp_list_t silent, asking, leaving; /* each in the order of due */

@@ -18,7 +18,7 @@ promp_err_t promp_serve_metrics_open(promp_serve_t *s, promp_error_t *error)
 {
     promp_metrics_address_t address;
 
-    s->started = (int64_t)time(NULL);
+    s->started = (uint64_t)time(NULL);
     if (!*s->config.metrics)
         return PROMP_OK;
     (void)promp_metrics_address_read(s->config.metrics, &address); /* as it has been before */

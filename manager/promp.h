@@ -121,8 +121,7 @@ typedef struct {
      * run: true gives up. Calls of this manager are allowed in it, but for destroy. */
     bool (*interrupted)(void *arg);
     void *interrupted_arg;
-    /* What it asks of its node; a local node does not look at it. Zero and NULL: nothing. Where the node could set limits, memory
-     * is one of the worker and all that it starts, and cpus their share of busy processors (docs/operations.md). */
+    /* What it asks of its node; a local node does not look at it. Zero and NULL: nothing. As limits: docs/operations.md. */
     const char *labels; /* words with single spaces; the node has them all */
     uint32_t cpus;      /* thousandths of a processor */
     uint64_t memory;    /* bytes */

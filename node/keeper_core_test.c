@@ -37,6 +37,7 @@ static void causes(void **state)
     ends(w, spawn(w, 2), 0, 9, true);
     assert_int_equal(last_of(w, PROMP_KEEPER_TO_AGENT, PROMP_TYPE_EXITED)->message.exited.cause,
                      PROMP_ERR_WORKER_MEMORY);
+    assert_int_equal(last_of(w, PROMP_KEEPER_TO_AGENT, PROMP_TYPE_EXITED)->message.exited.limit, 8192);
     number = spawn(w, 3);
     says(w, &slay, 3, 0);
     slay.slay.cause = PROMP_ERR_WORKER_STOPPED;

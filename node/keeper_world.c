@@ -95,8 +95,11 @@ uint32_t spawn(world_t *w, uint8_t session)
 
 void ends(world_t *w, uint32_t number, int code, int signal, bool out_of_memory)
 {
-    promp_keeper_exit_t how = {
-        .code = code, .signal = signal, .out_of_memory = out_of_memory, .memory = 4096};
+    promp_keeper_exit_t how = {.code = code,
+                               .signal = signal,
+                               .out_of_memory = out_of_memory,
+                               .limit = out_of_memory ? 8192 : 0,
+                               .memory = 4096};
 
     promp_keeper_core_exited(w->core, number, &how, w->now);
     pass(w, 0);

@@ -17,7 +17,8 @@ static void of_this_machine(void **state)
     (void)state;
     promp_settings_start(&s);
     assert_in_range(s.places, 1, PROMP_LIMIT_WORKERS);
-    assert_true(s.cpus >= 1000 && s.cpus % 1000 == 0);
+    assert_true(s.cpus >= 1 && s.places >= 1 && s.places <= s.cpus / 1000 + 1);
+    assert_true(!s.limit_cpus && s.limit_processes == PROMP_LIMIT_PROCESSES);
     assert_true(s.memory > 16 * PROMP_MIB);
     assert_int_equal(s.gpus, 0);
 }
@@ -49,6 +50,14 @@ static void values(void **state)
                  {"labels", "big  ssd-2", true},
                  {"labels", "", true},
                  {"labels", "a/b", false},
+                 {"limit-cpus", "yes", true},
+                 {"limit-cpus", "no", true},
+                 {"limit-cpus", "maybe", false},
+                 {"limit-cpus", "", false},
+                 {"limit-processes", "4194304", true},
+                 {"limit-processes", "64", true},
+                 {"limit-processes", "0", false},
+                 {"limit-processes", "4194305", false},
                  {"log", "debug", true},
                  {"log", "loud", false},
                  {"drain-timeout", "0", true},
@@ -68,6 +77,7 @@ static void values(void **state)
             fail_msg("%s = %s: %s", cases[i].name, cases[i].value, why ? why : "taken");
     }
     assert_int_equal(s.places, 4096);
+    assert_int_equal(s.limit_processes, 64);
     assert_int_equal(s.cpus, 1);
     assert_int_equal(s.memory, 16 * PROMP_GIB);
     assert_string_equal(s.labels, "");

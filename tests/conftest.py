@@ -36,9 +36,9 @@ def pytest_collection_modifyitems(config, items):
         runs = build.LOADS_PACKAGE or pathlib.Path(__file__).parent / "python" not in item.path.parents
         if runs and "world" in item.fixturenames and not any(map(item.get_closest_marker, ("slow", "chaos", "deploy", "vm", "plain"))):
             item.add_marker(pytest.mark.sanitize)
-        for mark in ("slow", "chaos", "deploy", "vm"):
-            if item.get_closest_marker(mark) and mark not in wanted:
-                item.add_marker(pytest.mark.skip(reason=f"of long duration: run with -m {mark}"))  # run.sh counts these
+        long = [mark for mark in ("slow", "chaos", "deploy", "vm") if item.get_closest_marker(mark)]
+        if long and not any(mark in wanted for mark in long):
+            item.add_marker(pytest.mark.skip(reason=f"of long duration: run with -m {long[0]}"))  # run.sh counts these
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("plain") and build.SANITIZER:

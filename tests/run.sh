@@ -53,9 +53,10 @@ counted() {
     table="$table$title|$all|$bad|$left|$seconds
 "
     if [ "$bad" -gt 0 ]; then
-        list="$list$title
-$([ ! -f "$report" ] || failures_of "$report")
-"
+        names=$([ ! -f "$report" ] || failures_of "$report")
+        list="$list
+$title${names:+
+$names}"
     fi
 }
 
@@ -75,7 +76,7 @@ report_all() {
         BEGIN { row("part", "cases", "failed", "skipped", "seconds") }
         { row($1, $2, $3, $4, $5); for (i = 2; i <= 5; i++) sum[i] += $i }
         END { row("all", sum[2] + 0, sum[3] + 0, sum[4] + 0, sum[5] + 0) }' >&2
-    [ -z "$list" ] || say "failed: $list"
+    [ -z "$list" ] || say "failed:$list"
     [ "$kept" -eq 0 ] || echo "$kept tests of long duration only run in ./dev test full"
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]

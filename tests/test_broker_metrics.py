@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import time
@@ -453,6 +454,27 @@ def test_unread(watched):
         s.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert s.recv(1, socket.MSG_PEEK)
         proc.wait_until(lambda: proc.descriptors(broker.pid) <= fds, 2, "it is let go of")
+
+
+def test_no_descriptors(site, watched):
+    """Aim: where no descriptor is left the broker does not spin on who waits to be told, serves its peers, and tells as soon as
+    there is one again."""
+    broker, http_ = watched
+    pair = Pair(site, "m")
+    http_.scrape()
+    settled(broker)
+    taken = {int(fd) for fd in os.listdir(f"/proc/{broker.pid}/fd")}
+    soft, hard = resource.prlimit(broker.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(broker.pid, resource.RLIMIT_NOFILE, (min(set(range(1000)) - taken), hard))
+    with http_.connect()[0] as s:
+        s.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        before = proc.ticks(broker.pid)
+        time.sleep(1)  # what is measured is that time
+        assert (proc.ticks(broker.pid) - before) / proc.TICK < 0.08
+        pair.exchange()
+        resource.prlimit(broker.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        assert read_all(s).startswith(b"HTTP/1.1 200 ")
+    http_.scrape()
 
 
 def settled(program):

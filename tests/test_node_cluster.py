@@ -379,48 +379,6 @@ def test_keeper_killed(c, manager):
     manager.until("dead", w)
 
 
-def test_drain(c, manager):
-    """SIGTERM: no new worker is taken, the last one may end, and then the node does, with 0."""
-    w = manager.start()
-    assert manager.call(w, "add", 1, 2) == 3
-    keeper = c.first.process
-    keeper.terminate()
-    time.sleep(0.3)
-    assert keeper.poll() is None
-    assert manager.call(w, "add", 3, 4) == 7
-    manager.check("stop", w)
-    manager.until("dead", w)
-    assert keeper.wait(scaled(10)) == 0
-
-
-def test_drain_over_the_death_of_an_agent(c, manager):
-    """An agent that dies while the node drains: the next one drains too, and the last worker's end is the node's."""
-    w = manager.start()
-    assert manager.call(w, "add", 1, 2) == 3
-    keeper = c.first.process
-    keeper.terminate()
-    proc.kill(c.world.one("agent").pid)
-    assert manager.call(w, "add", 3, 4) == 7
-    manager.check("stop", w)
-    manager.until("dead", w)
-    assert keeper.wait(scaled(10)) == 0
-
-
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_drain_cut_short(c, manager, second):
-    """A second signal ends workers and node."""
-    w = manager.start()
-    assert manager.call(w, "add", 1, 2) == 3
-    keeper = c.first.process
-    keeper.terminate()
-    time.sleep(0.3)
-    assert keeper.poll() is None
-    keeper.send_signal(second)
-    assert keeper.wait(scaled(10)) == 0
-    manager.until("dead", w)
-    assert not c.world.workers()
-
-
 @pytest.mark.root
 def test_signal_to_process_1(c, broker):
     """In a container a node is process 1, for which a signal is lost that comes before it is waited for: it ends all the same."""
@@ -435,16 +393,3 @@ def test_signal_to_process_1(c, broker):
     proc.kill(keeper.pid, signal.SIGTERM)
     (c.folder / "asked.done").touch()
     assert program.process.wait(scaled(10)) == 0, program.said()
-
-
-def test_drain_time_out(c, broker):
-    """Workers that do not end in --drain-timeout are ended."""
-    c.first = c.node("node", "--places", "2", "--drain-timeout", "500")
-    m = c.manager()
-    w = m.start()
-    assert m.call(w, "add", 1, 2) == 3
-    begin = time.monotonic()
-    c.first.process.terminate()
-    assert c.first.process.wait(scaled(10)) == 0
-    assert time.monotonic() - begin >= 0.5
-    m.until("dead", w)

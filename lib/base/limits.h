@@ -81,13 +81,14 @@
 #define PROMP_LIMIT_LINKS         1024 /* managers connected to one node */
 #define PROMP_LIMIT_WORKER_STARTS 64   /* sessions one worker, as a manager, may have on its link */
 #define PROMP_LIMIT_PYTHONS       16   /* interpreters that one node offers */
-#define PROMP_LIMIT_PROCESSES     4096 /* processes and threads of one worker, where the node's settings say no other */
+#define PROMP_LIMIT_PROCESSES                                                                                \
+    4096 /* processes and threads of one worker, where the node's settings say no other */
 #define PROMP_LIMIT_STARTS_NODE                                                                              \
     (32 * PROMP_MIB) /* bytes of starts of its workers that the broker has not answered */
 
 /* A broker */
 #define PROMP_LIMIT_LABELS      256 /* bytes of the labels of a node or a start, with the spaces between them */
-#define PROMP_LIMIT_BUILD       128 /* bytes of a program's name and version */
+#define PROMP_LIMIT_BUILD       128               /* bytes of a program's name and version */
 #define PROMP_LIMIT_SESSIONS    (1024 * 1024)     /* sessions of all nodes together */
 #define PROMP_LIMIT_WAITING     4096              /* starts that wait for a place */
 #define PROMP_LIMIT_WAITING_KEY 1024              /* those of one key */

@@ -5,14 +5,17 @@ import copy
 import re
 import shutil
 
-import checks
-import kube
-import manifests
-import pods
 import pytest
-import yaml
-from manifests import FOLDER, one
 from support import build, hosts, proc
+
+yaml = pytest.importorskip("yaml", reason="needs the Debian package python3-yaml")
+pytest.importorskip("jsonschema", reason="needs the Debian package python3-jsonschema")
+
+import checks  # noqa: E402
+import kube  # noqa: E402
+import manifests  # noqa: E402
+import pods  # noqa: E402
+from manifests import FOLDER  # noqa: E402
 
 pytestmark = [pytest.mark.deploy, pytest.mark.plain, pytest.mark.timeout(300)]
 

@@ -104,6 +104,7 @@ def test_dependencies(root):
 
     assert "libzmq5" not in field("Depends", "libpromp") and "libzmq5" in field("Recommends", "libpromp")
     assert "libzmq5" in field("Depends", "promp-broker")
+    assert "libmicrohttpd12" in field("Depends", "promp-broker") and "libmicrohttpd12" not in field("Depends", "promp-node")
 
 
 def test_users_and_folders(root):

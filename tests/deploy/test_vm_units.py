@@ -132,7 +132,8 @@ def test_watchdog(served):
         until_another(served, "broker", before)
         served.check("journalctl -u promp-broker | grep 'Watchdog timeout'")
     finally:
-        served.check("rm -r /run/systemd/system/promp-broker.service.d; systemctl daemon-reload; systemctl restart promp-broker", 60)
+        served.check("rm -r /run/systemd/system/promp-broker.service.d; systemctl daemon-reload; "
+                     "systemctl restart promp-broker", 60)
     until_ready(served)
 
 
@@ -193,7 +194,7 @@ def test_descendants(served, desk, how, number):
     results, end = manager.results()
     assert results == [1, 1, 1]
     assert end["number"] == number, end
-    served.until("! pgrep -f 'sleep 4711'", 10)
+    served.until("! pgrep -f '[s]leep 4711'", 10)
     served.until(f"! test -e /sys/fs/cgroup/{begun['group'][4:]}", 10)
 
 
