@@ -194,6 +194,7 @@ static void half_replaced(void **state)
     rig_config.timeout = 300;
     assert_code(rig_join(token, NULL), PROMP_ERR_BROKER_SILENT);
     rig_mode(RIG_ANSWER);
+    rig_config.timeout = 0;
     rig_config.replace = false;
     assert_code(rig_join(token, NULL), PROMP_ERR_KEY_EXISTS);
     rig_config.replace = true;

@@ -193,6 +193,9 @@ bool promp_manager_core_worker_ready(const promp_manager_core_t *core, uint32_t 
 size_t promp_manager_core_alive(const promp_manager_core_t *core);
 size_t promp_manager_core_busy_workers(const promp_manager_core_t *core);
 uint32_t promp_manager_core_pid(const promp_manager_core_t *core, uint32_t worker);
+/* A broker has it in its queue; why is in text. */
+bool promp_manager_core_waits(const promp_manager_core_t *core, uint32_t worker, int64_t now, char *text,
+                              size_t size);
 bool promp_manager_core_exit(const promp_manager_core_t *core, uint32_t worker, promp_worker_exit_t *end);
 /* Workers of which the node still owes something: an answer to START, or GONE. */
 size_t promp_manager_core_unsettled(const promp_manager_core_t *core);

@@ -103,7 +103,7 @@ static promp_err_t port_frame(void *self, const promp_frame_t *frame, bool *mine
     case PROMP_TYPE_START_REFUSED:
         return promp_manager_core_start_answer(core, w, frame, now);
     case PROMP_TYPE_QUEUED:
-        return promp_manager_core_start_queued(core, w, frame);
+        return promp_manager_core_start_queued(core, w, frame, now);
     case PROMP_TYPE_GONE:
         return promp_manager_core_end_gone(core, w, frame, now);
     default: {

@@ -1,4 +1,6 @@
 /* manager_core_query.c - predicates. */
+#include <stdio.h>
+
 #include "manager_core_state.h"
 
 bool promp_manager_core_pending(const promp_manager_core_t *core)
@@ -99,6 +101,24 @@ uint32_t promp_manager_core_pid(const promp_manager_core_t *core, uint32_t worke
 {
     const worker_t *w = promp_manager_core_find(core, worker);
     return w ? w->pid : 0;
+}
+
+bool promp_manager_core_waits(const promp_manager_core_t *core, uint32_t worker, int64_t now, char *text,
+                              size_t size)
+{
+    const worker_t *w = promp_manager_core_find(core, worker);
+    if (!w || !w->queued)
+        return false;
+    if (w->queue.reason)
+        snprintf(text, size, "%u %s: %s; one may come in the next %lld s", (unsigned)w->queue.reason,
+                 promp_error_name(w->queue.reason), promp_error_text(w->queue.reason),
+                 (long long)(promp_max64(0, w->queue.until - now) + 999) / 1000);
+    else if (w->queue.ahead)
+        snprintf(text, size, "all places are in use, and starts of the same key wait before it: %u",
+                 (unsigned)w->queue.ahead);
+    else
+        snprintf(text, size, "all places are in use");
+    return true;
 }
 
 bool promp_manager_core_silent(const promp_manager_core_t *core, uint32_t worker)

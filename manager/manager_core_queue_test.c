@@ -61,6 +61,33 @@ static void queued_is_accepted(void **state)
     expect_exit(rig, id, PROMP_ERR_WORKER_EXITED);
 }
 
+static void who_waits_knows_why(void **state)
+{
+    /* Why a start waits is what the broker said last; who has a place, or is not known, does not wait. */
+    rig_t *rig = *state;
+    char text[256];
+
+    uint32_t id = rig_start(rig, 0, false);
+    assert_true(promp_manager_core_waits(rig->core, id, rig->now, text, sizeof text));
+    assert_string_equal(text, "all places are in use");
+    rig_answer(rig, id, &(promp_message_t){.type = PROMP_TYPE_QUEUED, .queued.ahead = 7});
+    assert_true(promp_manager_core_waits(rig->core, id, rig->now, text, sizeof text));
+    assert_string_equal(text, "all places are in use, and starts of the same key wait before it: 7");
+    rig_answer(rig, id,
+               &(promp_message_t){.type = PROMP_TYPE_QUEUED,
+                                  .queued = {.reason = PROMP_ERR_NO_PLACE, .patience_ms = 30000}});
+    assert_true(promp_manager_core_waits(rig->core, id, rig->now + 1500, text, sizeof text));
+    assert_string_equal(
+        text, "1307 NO_PLACE: no node can ever serve what the worker asks for; one may come in the next "
+              "29 s");
+    assert_int_equal(promp_manager_core_alive(rig->core), 1);
+    assert_false(promp_manager_core_waits(rig->core, id + 1, rig->now, text, sizeof text));
+    rig_answer(rig, id, &(promp_message_t){.type = PROMP_TYPE_STARTED, .started.pid = 4711});
+    assert_false(promp_manager_core_waits(rig->core, id, rig->now, text, sizeof text));
+    rig_answer(rig, id, &(promp_message_t){.type = PROMP_TYPE_QUEUED}); /* late */
+    assert_false(promp_manager_core_waits(rig->core, id, rig->now, text, sizeof text));
+}
+
 static void start_is_said_again(void **state)
 {
     /* A broker forgets its queue: START goes out on each path until STARTED, also to another broker. */
@@ -230,10 +257,10 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(queued_is_accepted),   CASE(start_is_said_again),    CASE(refused_in_the_queue),
-        CASE(stopped_in_the_queue), CASE(abandoned_in_the_queue), CASE(broker_stays_away),
-        CASE(ended_in_the_queue),   CASE(kill_is_repeated),       CASE(no_direct_way),
-        CASE(what_it_asks_for),
+        CASE(queued_is_accepted),   CASE(who_waits_knows_why),  CASE(start_is_said_again),
+        CASE(refused_in_the_queue), CASE(stopped_in_the_queue), CASE(abandoned_in_the_queue),
+        CASE(broker_stays_away),    CASE(ended_in_the_queue),   CASE(kill_is_repeated),
+        CASE(no_direct_way),        CASE(what_it_asks_for),
     };
     return cmocka_run_group_tests_name("manager_core_queue", tests, NULL, NULL);
 }

@@ -196,13 +196,18 @@ static void started(promp_manager_core_t *core, worker_t *w, const promp_msg_sta
 }
 
 promp_err_t promp_manager_core_start_queued(promp_manager_core_t *core, worker_t *w,
-                                            const promp_frame_t *frame)
+                                            const promp_frame_t *frame, int64_t now)
 {
     promp_message_t message;
     promp_err_t err = promp_message_decode(frame->type, frame->body, PROMP_WHO_BROKER, PROMP_WHO_MANAGER,
                                            PROMP_AT_UP, PROMP_VERSION_HIGH, &message);
-    if (err || w->state != WORKER_STARTING || w->refused)
+    if (err || w->refused || (w->state != WORKER_STARTING && !w->queued))
         return err;
+    w->queue.ahead = message.queued.ahead;
+    w->queue.reason = (promp_err_t)message.queued.reason;
+    w->queue.until = now + message.queued.patience_ms;
+    if (w->queued)
+        return PROMP_OK; /* told again */
     w->queued = true;
     accept(core, w);
     return PROMP_OK;

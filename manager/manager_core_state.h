@@ -90,7 +90,12 @@ typedef struct worker {
     uint32_t timeout; /* lease, ms */
     uint32_t pid;
     char node[PROMP_LIMIT_KEY_NAME + 1]; /* where it runs, as a broker calls it */
-    bool queued;    /* ALIVE, but a broker has it in its queue: there is no process yet */
+    bool queued; /* ALIVE, but a broker has it in its queue: there is no process yet */
+    struct {
+        uint32_t ahead;     /* of the same owner */
+        promp_err_t reason; /* it is refused with this unless a node comes until then; 0: places are in use */
+        int64_t until;
+    } queue;        /* while queued */
     bool ready;     /* READY has come */
     bool stopping;  /* no new task */
     bool abandoned; /* the user does not know it */
@@ -247,7 +252,7 @@ void promp_manager_core_side(void *core, const promp_id_t *session, promp_way_t 
 promp_err_t promp_manager_core_start_answer(promp_manager_core_t *core, worker_t *w,
                                             const promp_frame_t *frame, int64_t now);
 promp_err_t promp_manager_core_start_queued(promp_manager_core_t *core, worker_t *w,
-                                            const promp_frame_t *frame);
+                                            const promp_frame_t *frame, int64_t now);
 /* Remembers the refusal for promp_manager_core_answer; frees an abandoned worker. */
 void promp_manager_core_start_refuse(promp_manager_core_t *core, worker_t *w, promp_err_t code, int system,
                                      promp_slice_t text);

@@ -68,6 +68,16 @@ uint32_t promp_manager_worker_pid(promp_manager_t *manager, uint32_t worker)
     return pid;
 }
 
+bool promp_manager_worker_waits(promp_manager_t *manager, uint32_t worker, char text[256])
+{
+    *text = '\0';
+    if (promp_manager_enter(manager))
+        return false;
+    bool waits = promp_manager_core_waits(manager->core, worker, promp_clock_ms(), text, 256);
+    promp_manager_leave(manager);
+    return waits;
+}
+
 bool promp_manager_worker_exit(promp_manager_t *manager, uint32_t worker, promp_worker_exit_t *end)
 {
     memset(end, 0, sizeof *end);

@@ -121,8 +121,7 @@ typedef struct {
      * run: true gives up. Calls of this manager are allowed in it, but for destroy. */
     bool (*interrupted)(void *arg);
     void *interrupted_arg;
-    /* What it asks of its node; a local node does not look at it. Zero and NULL: nothing. Where the node could set limits, memory
-     * is one of the worker and all that it starts, and cpus their share of busy processors (docs/operations.md). */
+    /* What it asks of its node; a local node does not look at it. Zero and NULL: nothing. As limits: docs/operations.md. */
     const char *labels; /* words with single spaces; the node has them all */
     uint32_t cpus;      /* thousandths of a processor */
     uint64_t memory;    /* bytes */
@@ -133,8 +132,7 @@ typedef struct {
 } promp_start_t;
 
 /* Starts a worker; returns when the node has said yes or no, at most 5 s. The worker may not be ready then: what is sent
- * meanwhile waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors: 12xx, 13xx, STATE (interrupted said so).
- * */
+ * meanwhile waits for it. OK and *worker, else PROMP_WORKER_INVALID there. Errors: 12xx, 13xx, STATE (interrupted). */
 PROMP_EXPORT promp_err_t promp_manager_start(promp_manager_t *manager, const promp_start_t *start,
                                              uint32_t *worker);
 /* count workers at once, in parallel; workers has room for count ids. After a refusal no more are asked for, after STATE no
@@ -232,8 +230,7 @@ PROMP_EXPORT bool promp_manager_take_error(promp_manager_t *manager, uint32_t wo
                                            promp_failure_t *failure);
 PROMP_EXPORT void promp_failure_free(promp_failure_t *failure);
 
-/* State. ANY: at least one; ALL: every one, and at least one. Busy: it has a task that is not over, as
- * seen after promp_manager_process. */
+/* State. ANY: at least one; ALL: every one, and at least one. Busy: a task is not over, as seen after promp_manager_process. */
 /* A worker is busy, a task waits for ANY, or there is something to process. */
 PROMP_EXPORT bool promp_manager_is_busy(promp_manager_t *manager);
 PROMP_EXPORT bool promp_manager_worker_alive(promp_manager_t *manager, uint32_t worker);
@@ -242,6 +239,8 @@ PROMP_EXPORT bool promp_manager_worker_ready(promp_manager_t *manager, uint32_t 
 PROMP_EXPORT size_t promp_manager_workers_alive(promp_manager_t *manager);
 PROMP_EXPORT size_t promp_manager_workers_busy(promp_manager_t *manager);
 PROMP_EXPORT uint32_t promp_manager_worker_pid(promp_manager_t *manager, uint32_t worker); /* 0: unknown */
+/* Whether it waits for a place in a cluster; text says why, in a line: places are in use, or no node could serve it (1307). */
+PROMP_EXPORT bool promp_manager_worker_waits(promp_manager_t *manager, uint32_t worker, char text[256]);
 
 typedef struct {
     uint32_t worker;
@@ -254,9 +253,8 @@ typedef struct {
     const uint8_t *tail; /* last output that had not been delivered, at most 64 KiB */
     size_t tail_size;
     uint64_t lost_output; /* bytes of output known to be lost */
-    bool
-        unsure; /* output and messages may be missing beyond that, nobody knows: a way to it broke, or its node was lost or
-                    replaced, with what was under way */
+    /* output and messages may be missing beyond that, nobody knows: a way to it broke, or its node was lost or replaced */
+    bool unsure;
 } promp_worker_exit_t;
 /* How a worker ended. False: unknown id, it lives, or what it sent last has not all come. The latest 1,024
  * are kept; what *end points to is borrowed until the next promp_manager_start. */

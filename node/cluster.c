@@ -16,8 +16,9 @@
 #include "keeper.h"
 #include "notify.h"
 #include "spawn.h"
+#include "stop.h"
 
-#define LOCK "node.lock" /* files in the folder */
+#define LOCK PROMP_CLUSTER_LOCK /* files in the folder */
 #define LOG  "node.log"
 #define ROLE PROMP_AUTH_NODE
 
@@ -222,6 +223,7 @@ static promp_err_t serve(cluster_t *c, promp_error_t *error)
         return error->code;
     if (chdir("/") < 0)
         return promp_error_set(error, PROMP_ERR_SYSTEM, errno, "/");
+    promp_stop_mark(c->lock);
     return keep(c, error);
 }
 

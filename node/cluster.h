@@ -4,6 +4,8 @@
 
 #include "options.h"
 
+#define PROMP_CLUSTER_LOCK "node.lock" /* in the folder; held by the node that serves it */
+
 /* Serves until the node ends; with detach returns when the broker has answered. Returns the exit code; on failure a line on
  * stderr has told why. */
 int promp_cluster_run(const promp_options_t *options);

@@ -9,6 +9,7 @@
 #include "auth_key.h"
 #include "cluster.h"
 #include "serve.h"
+#include "stop.h"
 
 static int run_agent(const promp_options_t *options)
 {
@@ -60,9 +61,11 @@ int main(int argc, char *argv[])
     if (options.what == PROMP_OPTIONS_AGENT)
         return run_agent(&options);
     close_others(options.passphrase_fd);
-    if (options.what == PROMP_OPTIONS_CLUSTER)
-        return promp_cluster_run(&options);
     if (options.instance && setenv("PROMP_INSTANCE", options.instance, 1) < 0)
         return 1;
+    if (options.stop)
+        return promp_stop_run(&options);
+    if (options.what == PROMP_OPTIONS_CLUSTER)
+        return promp_cluster_run(&options);
     return options.what == PROMP_OPTIONS_STATUS ? promp_serve_status() : promp_serve_run(&options);
 }

@@ -12,6 +12,7 @@
 typedef enum {
     LOCAL = 256,
     STATUS,
+    STOP,
     AGENT,
     DETACH,
     STAY,
@@ -31,6 +32,7 @@ typedef enum {
 
 static const struct option flags[] = {{"local", no_argument, NULL, LOCAL},
                                       {"status", no_argument, NULL, STATUS},
+                                      {"stop", no_argument, NULL, STOP},
                                       {"agent", no_argument, NULL, AGENT},
                                       {"detach", no_argument, NULL, DETACH},
                                       {"stay", no_argument, NULL, STAY},
@@ -140,6 +142,9 @@ static bool take(promp_options_t *options, int flag, const char *name, const cha
         return set_mode(options, PROMP_OPTIONS_LOCAL, code);
     case STATUS:
         return set_mode(options, PROMP_OPTIONS_STATUS, code);
+    case STOP:
+        options->stop = true;
+        return true;
     case AGENT:
         return set_mode(options, PROMP_OPTIONS_AGENT, code);
     case DETACH:
@@ -200,6 +205,9 @@ static bool fits(const promp_options_t *options, bool idle, int *code)
         return wrong(code, NULL, "--stay, --idle and --instance are for --local");
     if (!cluster && (options->sets || options->config || options->join || options->passphrase_fd >= 0))
         return wrong(code, NULL, "options of a cluster's node do not go with --local and --status");
+    if (options->stop && (options->what == PROMP_OPTIONS_STATUS || options->sets || options->join ||
+                          options->detach || options->passphrase_fd >= 0))
+        return wrong(code, "--stop", "it goes with --local, --instance or --config alone");
     if ((options->name || options->replace || options->join_only) && !options->join)
         return wrong(code,
                      options->name      ? "--name"

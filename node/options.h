@@ -17,6 +17,7 @@ typedef struct {
     promp_options_what_t what;
     bool detach, verbose, replace;
     bool join_only;       /* end when it has joined */
+    bool stop;            /* end the one that serves */
     int64_t idle;         /* ms; PROMP_NEVER: stay */
     const char *instance; /* NULL: not given, like the next ones */
     const char *config, *join, *name;

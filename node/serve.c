@@ -16,6 +16,7 @@
 #include "limits.h"
 #include "local.h"
 #include "spawn.h"
+#include "stop.h"
 
 #define LOCK_TIME 10000 /* ms to wait for another node to answer, or to let go of the lock */
 #define LOCK_PACE 10    /* ms between looks */
@@ -105,6 +106,7 @@ static promp_err_t serve(const promp_options_t *options, int ready, promp_error_
     code = get_lock(&local, &lock, &other, error);
     if (code || other)
         goto out;
+    promp_stop_mark(lock);
     code = listen_at(local.socket, &listening, error);
     if (!code && ready >= 0)
         code = promp_detach_log(AT_FDCWD, local.log, error);

@@ -25,6 +25,8 @@ ELSEWHERE = {
     ("operations.md", "broker$  sudo apt"): "deploy/conftest.py",
     ("operations.md", "broker$  sudo -u"): "deploy/conftest.py",
     ("tutorial.md", "./dev build"): "deploy/test_newcomer.py",
+    ("README.md", "docker compose"): "deploy/test_docker.py",
+    ("operations.md", "cd deploy/docker"): "deploy/test_docker.py",
 }
 
 

@@ -136,7 +136,7 @@ def problems(root):
         if path.suffix in (".c", ".h"):
             found += problems_of_source(path, text, headers)
         for match in MACHINE.finditer(text):
-            if match.group(1) == "root" and path.parts[:2] == ("tests", "deploy"):
+            if match.group(1) in ("root", "home/someone") and path.parts[:2] == ("tests", "deploy"):
                 continue  # of a machine that the test has made
             found.append(f"{path}: names a path of somebody's machine: {match.group()}")
     return found

@@ -140,8 +140,7 @@ def test_bad_tokens(cluster):
     assert "promp-node --join -" in cluster.refused("KEY_ROLE", "-", token=cluster.token("node"), code=3)
     cluster.refused("ARGUMENT", "--name", "two words", "-", token=good, code=2)
     cluster.refused("NOT_FOUND", cluster.folder / "none", code=2)
-    readable = one_token(cluster.folder, good, 0o640)
-    assert f"chmod 600 {readable}" in cluster.refused("KEY_READABLE", readable, code=4)
+    cluster.refused("KEY_READABLE", one_token(cluster.folder, good, 0o640), code=4)
     assert cluster.files() == [] and cluster.keys() == []
     for text in (good.strip(), good.strip()[20:60]):
         assert text not in cluster.said

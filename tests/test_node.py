@@ -37,13 +37,31 @@ def test_wrong_arguments(world, args):
     (["--local", "--labels", "a"], "options of a cluster's node"), (["--stay"], "--stay, --idle and --instance"),
     (["--name", "x"], "--name: it is for --join"), (["--join-only"], "--join-only: it is for --join"),
     (["--join", "-", "--join-only", "--detach"], "--detach: it does not go with --join-only"), (["--places", "0"], "0: a number of workers"),
-    (["--pythons", "3.11"], "--pythons: there is no such option")])
+    (["--pythons", "3.11"], "--pythons: there is no such option"), (["--stop", "--status"], "--stop: it goes with"),
+    (["--stop", "--detach"], "--stop: it goes with"), (["--stop", "--places", "2"], "--stop: it goes with")])
 def test_wrong_arguments_are_named(world, args, named):
     """The one line about a wrong command line names what is wrong with it."""
     p = run(world, *args, stdin=subprocess.DEVNULL)
     assert p.returncode == 2 and p.stdout == ""
     assert p.stderr.startswith(f"promp-node: {named}") and p.stderr.endswith("; try promp-node --help\n")
     assert p.stderr.count("\n") == 1
+
+
+def test_stop(world):
+    """--local --stop ends the node of this user, its workers with it, and waits for that; none runs: 0 as well, and nothing is made."""
+    p = run(world, "--local", "--stop")
+    assert (p.returncode, p.stdout, p.stderr) == (0, "no node\n", "")
+    assert not os.listdir(world.environment["PROMP_RUNTIME_DIR"]) if os.path.isdir(world.environment["PROMP_RUNTIME_DIR"]) else True
+    m = world.manager()
+    w = m.start()
+    assert m.call(w, "add", 1, 2) == 3
+    keeper = world.one("keeper").pid
+    assert run(world, "--local", "--instance", "another", "--stop").stdout == "no node\n"
+    p = run(world, "--local", "--stop")
+    assert (p.returncode, p.stderr) == (0, "")
+    assert p.stdout == f"waits for promp-node {keeper}, which ends its workers\nit has ended\n"
+    assert not proc.alive(keeper)
+    assert run(world, "--local", "--stop").stdout == "no node\n"
 
 
 def test_started_by_the_library(world):

@@ -379,6 +379,28 @@ def test_keeper_killed(c, manager):
     manager.until("dead", w)
 
 
+def test_stop(c, manager):
+    """promp-node --stop ends the node that serves the folder, in the foreground or detached, as SIGTERM does: it waits for the last
+    worker. Where none serves, or nothing has joined, there is nothing to do."""
+    w = manager.start()
+    assert manager.call(w, "add", 1, 2) == 3
+    keeper, folder = c.first.process, c.config("node")
+    command = [NODE, "--config", str(folder), "--stop"]
+    stop = c.world.popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=c.environment)
+    assert stop.stdout.readline().startswith(f"waits for promp-node {keeper.pid}, which ends when its workers have ended")
+    assert manager.call(w, "add", 3, 4) == 7
+    assert stop.poll() is None and keeper.poll() is None
+    manager.check("stop", w)
+    assert stop.wait(scaled(10)) == 0 and stop.stdout.read() == "it has ended\n"
+    assert keeper.wait(scaled(10)) == 0
+    assert c.run(*command) == "no node\n"
+    assert c.run(NODE, "--config", str(c.folder / "nothing"), "--stop") == "no node\n"
+    c.run(NODE, "--config", str(folder), "--detach")
+    detached = c.world.one("keeper").pid
+    assert c.run(*command).startswith(f"waits for promp-node {detached}, ")
+    assert not proc.alive(detached)
+
+
 @pytest.mark.root
 def test_signal_to_process_1(c, broker):
     """In a container a node is process 1, for which a signal is lost that comes before it is waited for: it ends all the same."""

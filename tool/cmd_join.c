@@ -114,12 +114,8 @@ static int join(promp_join_config_t *config, const char *source, const char *fol
     promp_join_result_t result;
     promp_error_t error;
     promp_err_t code = promp_auth_read(source, PROMP_LIMIT_TOKEN, &config->token, &error);
-    if (code) {
-        fail(&error);
-        if (code == PROMP_ERR_KEY_READABLE)
-            fprintf(stderr, "promp: chmod 600 %s, and think of who may have read it\n", source);
-        return exit_code(code);
-    }
+    if (code)
+        return fail(&error);
     code = promp_auth_folder_path(folder, path, &error);
     if (!code)
         code = promp_auth_folder_open(path, true, &config->folder, &error);

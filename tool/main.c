@@ -17,26 +17,29 @@
 
 #define EXIT_USAGE 2
 
-static void usage(FILE *out)
+static const char help[] =
+    "promp - Python scripts as root managers, and a cluster as its users and operators see it\n"
+    "\n"
+    "usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
+    "       promp join - | FILE       joins a cluster with a token of its broker\n"
+    "       promp status [--nodes]    shows what a cluster does, and its nodes\n"
+    "       promp drain NODE          takes a node out of service\n"
+    "\n"
+    "  -r, --run SCRIPT   the script, which can `from Pro.MP import *` wherever promp is installed; what "
+    "follows it are\n"
+    "                     its arguments\n"
+    "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 of "
+    "$PATH)\n"
+    "  --help, --version  of promp; each command has a --help of its own\n"
+    "\n"
+    "Exits with the script's exit code; 2: wrong usage, or the script cannot be read; 4: the interpreter "
+    "cannot be run.\n"
+    "example: promp -r survey.py --workers 4 /usr/lib\n";
+
+static int wrong(const char *what, const char *which)
 {
-    fputs(
-        "usage: promp [--python EXE] -r SCRIPT [ARGUMENTS]\n"
-        "       promp join - | FILE\n"
-        "       promp status [--json]\n"
-        "Runs a Python script as root manager: it can `from Pro.MP import *` wherever promp is installed. Or "
-        "joins a\n"
-        "cluster with a token of its broker (promp join --help), or shows what that does (promp status "
-        "--help).\n"
-        "\n"
-        "  -r, --run SCRIPT   the script; what follows it are its arguments\n"
-        "  --python EXE       the interpreter (default: $PROMP_PYTHON, the python3 beside promp, python3 "
-        "of $PATH)\n"
-        "  --help, --version\n"
-        "\n"
-        "Exits with the script's exit code; 2: wrong usage, or the script cannot be read; 4: the interpreter "
-        "cannot be run.\n"
-        "example: promp -r survey.py --workers 4 /usr/lib\n",
-        out);
+    fprintf(stderr, "promp: %s%s; try promp --help\n", what, which);
+    return EXIT_USAGE;
 }
 
 /* $PROMP_PYTHON, the virtual environment that promp is in, $PATH. */
@@ -88,15 +91,18 @@ int main(int argc, char **argv)
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'V'},
                                           {NULL, 0, NULL, 0}};
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {{"join", promp_cmd_join}, {"status", promp_cmd_status}, {"drain", promp_cmd_drain}};
     const char *python = NULL;
     int c, wanted = 0;
-    if (argc > 1 && strcmp(argv[1], "join") == 0)
-        return promp_cmd_join(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "status") == 0)
-        return promp_cmd_status(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "drain") == 0)
-        return promp_cmd_drain(argc - 1, argv + 1);
-    while ((c = getopt_long(argc, argv, "+rhV", longs, NULL)) != -1) {
+
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "+:rhV", longs, NULL)) != -1) {
         switch (c) {
         case 'r':
             wanted = 1;
@@ -105,25 +111,20 @@ int main(int argc, char **argv)
             python = optarg;
             break;
         case 'h':
-            usage(stdout);
+            fputs(help, stdout);
             return 0;
         case 'V':
             puts("promp " PROMP_VERSION);
             return 0;
         default:
-            usage(stderr);
-            return EXIT_USAGE;
+            return wrong(c == ':' ? "a value is missing behind " : "there is no option ", argv[optind - 1]);
         }
     }
-    if (!wanted || optind == argc) {
-        if (wanted)
-            fputs("promp: -r needs a script\n", stderr);
-        else if (optind < argc)
-            fprintf(stderr, "promp: -r is missing before the script '%s'\n", argv[optind]);
-        else
-            fputs("promp: no script is given\n", stderr);
-        usage(stderr);
-        return EXIT_USAGE;
-    }
+    if (wanted && optind == argc)
+        return wrong("-r needs a script", "");
+    if (!wanted && optind == argc)
+        return wrong("no script is given", "");
+    if (!wanted)
+        return wrong("-r is missing before the script, or this is no command: ", argv[optind]);
     return run(python, argv + optind, argc - optind);
 }

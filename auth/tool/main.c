@@ -75,7 +75,7 @@ int main(int argc, char **argv)
             puts("promp-auth " PROMP_VERSION);
             return promp_tool_finish();
         default:
-            return usage("an option is unknown or lacks its value", "");
+            return usage(c == ':' ? "a value is missing behind " : "there is no option ", argv[optind - 1]);
         }
     if (optind == argc)
         return usage("a command is needed", "");

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The main job on the cluster: joins at its first start, then surveys the folders that are given.
 set -eu
-[ -e /config/manager.broker ] || promp join --config /config /tokens/manager
+# The folder of its key is a volume that clients at the same time share: one of them joins.
+flock /config sh -euc '[ -e /config/manager.broker ] || promp join /tokens/manager/token'
 exec promp -r /usr/share/promp/survey/survey.py "$@"

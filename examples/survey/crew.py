@@ -7,6 +7,7 @@ from Pro.Core import NTSimpleWait
 from shelf import Shelf
 
 POOR_STARTS = 3  # workers in a row that end before they are ready: it is not the files
+NODE_LOST = (1506, 1509)  # numbers of a worker's end: its node was lost or cut off, whatever it was at
 
 
 class Failed(Exception):
@@ -59,13 +60,14 @@ class Crew:
         """A worker is gone. Where it is not certain which file ended it, the batch is tried again in parts."""
         job = self.jobs.pop(worker)
         del self.waits[worker]
-        self.poor_starts = 0 if job.ready else self.poor_starts + 1
+        innocent = end.number in NODE_LOST
+        self.poor_starts = 0 if job.ready or innocent else self.poor_starts + 1
         if self.poor_starts >= POOR_STARTS:
             raise Failed("%d workers in a row ended before they were ready, the last one: %s" % (POOR_STARTS, cause_of(end)))
         batch, at = job.batch.close() if job.batch else [], job.at
-        if job.late and at is None:
+        if job.late and at is None and not innocent:
             raise Failed("the script of the workers did not come to its first file in %g s" % self.patience)
-        if not batch or not job.ready:
+        if not batch or innocent:
             parts = [batch]
         elif len(batch) == 1 or job.late:
             at = at or 0
@@ -106,16 +108,14 @@ class Crew:
             end = self.manager.workerExit(worker)  # None: what it sent last is still on its way
             return self.drop(worker, end, shelf) if end else 0
         job.ready = job.ready or self.manager.isWorkerReady(worker)
-        if job.batch is None:
+        if job.batch:
+            self.check_task(worker)
+            self.watch(worker, job)
+        elif job.ready:  # one that waits for a place in a cluster must not keep files from the others
             batch = shelf.take()
             if batch:
                 job.begin(batch)
                 give(worker, batch)
-        elif job.ready:
-            self.check_task(worker)
-            self.watch(worker, job)
-        else:
-            job.beat = time.monotonic()
         return 0
 
     def run(self, script, function, names, hashed, extra, take):

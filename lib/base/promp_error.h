@@ -98,8 +98,8 @@ extern "C" {
     X(CONTAINER_LIMIT, 1605, "the limit on containers is reached")                                           \
     X(CONTAINER_FILE, 1606, "the file cannot be opened as a container")                                      \
     /* 17xx: keys and who may come in */                                                                     \
-    X(KEY_MISSING, 1701, "there is no key")                                                                  \
-    X(KEY_READABLE, 1702, "a secret key can be read by others")                                              \
+    X(KEY_MISSING, 1701, "there is no key (promp join, promp-node --join or promp-auth init makes one)")     \
+    X(KEY_READABLE, 1702, "a secret can be read by others (chmod 600 it, or make a new one)")                \
     X(KEY_FORMAT, 1703, "a certificate is malformed")                                                        \
     X(KEY_LOCKED, 1704, "the secret key is locked by a passphrase")                                          \
     X(KEY_PASSPHRASE, 1705, "the passphrase is wrong")                                                       \
@@ -128,8 +128,8 @@ extern "C" {
     X(BROKER_SILENT, 1803, "what listens at the broker's address does not answer")                           \
     X(NOT_A_BROKER, 1804, "what listens at the broker's address is not a promp broker")                      \
     X(NOT_CURVE, 1805, "what listens at the broker's address does not encrypt")                              \
-    X(BROKER_KEY, 1806, "the broker has another key than the one it is known by")                            \
-    X(KEY_REFUSED, 1807, "the broker does not accept our key")                                               \
+    X(BROKER_KEY, 1806, "the broker has another key than it is known by (changed? join with --replace)")     \
+    X(KEY_REFUSED, 1807, "the broker does not accept our key (join with a new token and --replace)")         \
     X(KEY_ROLE, 1808, "our key has another role than this needs")                                            \
     X(BROKER_AWAY, 1809, "the broker is about to end")                                                       \
     X(NODE_TWICE, 1810, "another node uses the same key")                                                    \

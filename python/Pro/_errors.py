@@ -8,7 +8,8 @@ class ProTaskError(ProMPError):
     """A task that failed, or whose worker died (ours, beyond the reference).
 
     Attributes: worker - its id; task - its number at the worker; number - 10xx or 15xx of docs/errors.md;
-    kind - type of the exception, '' where there was none; traceback - as text, '' where there was none.
+    kind - type of the exception, '' where there was none; traceback - as text, '' where there was none. The text is what
+    a traceback ends with, or begins with number and name where there was no exception.
     """
 
     worker: int
@@ -21,9 +22,10 @@ class ProTaskError(ProMPError):
 def task_error(parts):
     """Returns the ProTaskError of what _promp.Manager.take_error() gives."""
     worker, task, number, kind, text, trace = parts
-    error = ProTaskError("%s: %s" % (kind, text) if kind else text)
+    name = _promp.error(number, None).name
+    error = ProTaskError("%s: %s" % (kind, text) if kind else "%d %s: %s" % (number, name, text))
     error.worker, error.task, error.number, error.kind, error.traceback = worker, task, number, kind, trace
-    error.name = _promp.error(number, None).name
+    error.name = name
     return error
 
 

@@ -193,6 +193,16 @@ class ProManager(Tasks, Messages, Containers):
         *parts, node = parts
         return ProWorkerExit(worker_id, *parts, node if self._core.remote() else _os.uname().nodename)
 
+    def workerWaits(self, worker_id: int) -> "str | None":
+        """Returns why a worker waits for a place in a cluster (ours, beyond the reference): places are in use, or no node could
+        serve it and how long one may still come.
+
+        Parameters: worker_id - its id.
+        Returns: None when it has a place, ended, or the id is unknown.
+        Raises: TypeError.
+        """
+        return self._core.worker_waits(worker_id)
+
     # --- options ---
 
     def getOptions(self) -> int:

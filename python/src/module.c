@@ -106,7 +106,8 @@ static int exec_module(PyObject *module)
     state->bit_length = PyObject_GetAttrString(number, "bit_length");
     state->invert = PyObject_GetAttrString(number, "__invert__");
     state->error = PyErr_NewExceptionWithDoc(
-        "Pro.MP.ProMPError", "What promp refused or lost: attributes number, name; the text is the message.",
+        "Pro.MP.ProMPError",
+        "What promp refused or lost: attributes number, name (of docs/errors.md); the text begins with both.",
         PyExc_RuntimeError, NULL);
     if (!state->to_bytes || !state->from_bytes || !state->bit_length || !state->invert || !state->error)
         return -1;

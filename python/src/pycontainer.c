@@ -155,7 +155,8 @@ static PyObject *container_repr(promp_pycontainer_t *self)
     if (self->container)
         text = PyUnicode_FromFormat("<%U: %llu bytes%s%s>", name, size, where, how);
     else if (self->error)
-        text = PyUnicode_FromFormat("<%U: null, %s>", name, self->error->text);
+        text = PyUnicode_FromFormat("<%U: null, %d %s: %s>", name, (int)self->error->code,
+                                    promp_error_name(self->error->code), self->error->text);
     else
         text = PyUnicode_FromFormat("<%U: null>", name);
     Py_DECREF(name);

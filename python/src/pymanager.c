@@ -258,6 +258,7 @@ static PyMethodDef methods[] = {
     ROW(workers_alive, METH_NOARGS),
     ROW(workers_busy, METH_NOARGS),
     ROW(worker_pid, METH_VARARGS),
+    ROW(worker_waits, METH_VARARGS),
     ROW(last_error, METH_NOARGS),
     ROW(check, METH_NOARGS),
     ROW(share, METH_VARARGS),

@@ -74,6 +74,19 @@ PyObject *promp_pymanager_last_error(promp_pymanager_t *self, PyObject *args)
     return Py_BuildValue("iN", (int)error->code, promp_state_text(error->text));
 }
 
+/* worker_waits(worker) -> why, or None */
+PyObject *promp_pymanager_worker_waits(promp_pymanager_t *self, PyObject *args)
+{
+    uint32_t worker;
+    char text[256];
+    promp_manager_t *manager = promp_pymanager_get(self);
+    if (!manager || !PyArg_ParseTuple(args, "O&:worker_waits", promp_state_worker_id, &worker))
+        return NULL;
+    if (!promp_manager_worker_waits(manager, worker, text))
+        Py_RETURN_NONE;
+    return promp_state_text(text);
+}
+
 /* worker_exit(worker) -> (cause, code, signal, memory, text, tail, lost, unsure, node) or None */
 PyObject *promp_pymanager_worker_exit(promp_pymanager_t *self, PyObject *args)
 {

@@ -40,11 +40,13 @@ PyObject *promp_state_error(promp_state_t *state, int number, const char *name, 
 
 PyObject *promp_state_exception(PyObject *type, int number, const char *name, PyObject *text)
 {
-    PyObject *exception = text ? PyObject_CallFunctionObjArgs(type, text, NULL) : NULL;
+    PyObject *line = text ? PyUnicode_FromFormat("%d %s: %U", number, name, text) : NULL;
+    PyObject *exception = line ? PyObject_CallFunctionObjArgs(type, line, NULL) : NULL;
     PyObject *value = PyLong_FromLong(number), *label = PyUnicode_FromString(name);
     if (!exception || !value || !label || PyObject_SetAttrString(exception, "number", value) < 0 ||
         PyObject_SetAttrString(exception, "name", label) < 0)
         Py_CLEAR(exception);
+    Py_XDECREF(line);
     Py_XDECREF(label);
     Py_XDECREF(value);
     Py_XDECREF(text);

@@ -1,5 +1,7 @@
 """The machine of the tests marked `vm`: one for all of them, as a boot takes a while."""
 
+import json
+import pathlib
 import re
 
 import debian_root
@@ -9,6 +11,12 @@ import pytest
 from support import build
 
 STEPS = ("From packages", "With systemd")
+GUEST = pathlib.Path(__file__).with_name("guest")
+# Who works with the cluster, and who only looks at it.
+DESKS = """rm -rf desk watch
+for role in manager:desk observer:watch; do
+    sudo -u promp-broker promp-auth token ${role%:*} --config /etc/promp/broker | promp join --config /root/${role#*:} -
+done"""
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +49,47 @@ def _set_up(machine):
     for section in STEPS:
         for command in documented(section):
             machine.check(f"cd packages\n{command}", 120)
+    machine.check(DESKS)
+    for program in ("desk.py", "probe.py"):
+        machine.put(f"/root/{program}", (GUEST / program).read_bytes())
 
 
 @pytest.fixture
 def served(machine):
     """The machine on which broker and node run as units, as their users are told to set them up. A test that leaves it
-    otherwise costs the next one a new set-up, no more."""
+    otherwise costs the next one a new set-up, no more. /root/desk is a manager's folder (PROMP_CONFIG), /root/watch an
+    observer's (`promp status --nodes --config /root/watch`), /root/desk.py a manager (guest/desk.py)."""
     if machine.run("systemctl is-active promp-broker promp-node")[0]:
         _set_up(machine)
     return machine
+
+
+class Desk:
+    """guest/desk.py, running in the machine with these arguments."""
+
+    def __init__(self, machine, *args):
+        self.machine = machine
+        words = " ".join(map(str, args))
+        self.file = machine.check("mktemp").strip()
+        self.pid = int(machine.check(f"PROMP_CONFIG=/root/desk python3 /root/desk.py {words} >{self.file} 2>&1 & echo $!"))
+
+    def said(self):
+        """What it has seen until now."""
+        return [json.loads(line) for line in self.machine.check(f"cat {self.file}").splitlines()]
+
+    def until(self, key, timeout=30):
+        """Waits for it to print something of this kind; the value."""
+        self.machine.until(f"""grep -q '"{key}":' {self.file} || {{ cat {self.file}; false; }}""", timeout)
+        return next(one[key] for one in self.said() if key in one)
+
+    def results(self, timeout=60):
+        """Waits for its end: the results but that of the first task, and how the worker ended."""
+        self.machine.until(f"! kill -0 {self.pid} || {{ cat {self.file}; false; }}", timeout)
+        said = self.said()
+        return [one["result"] for one in said if "result" in one][1:], said[-1]
+
+
+@pytest.fixture
+def desk(served):
+    """Starts a manager."""
+    return lambda *args: Desk(served, *args)

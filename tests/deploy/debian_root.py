@@ -1,9 +1,12 @@
 """A fresh Debian in a folder, by debootstrap from where this machine has its own packages, and commands in it."""
 
+import atexit
+import functools
 import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
 
 class NoRoot(Exception):
@@ -24,27 +27,36 @@ def sources(name):
     return sorted({f"deb {line}" for line in asked.stdout.splitlines() if line.split()[1] in wanted})
 
 
+def _host(*args, why):
+    done = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    if done.returncode:
+        raise NoRoot(f"{why}: {done.stdout.strip()[-300:]}")
+
+
+@functools.cache
+def _first():
+    """The root that all others of this run are copies of."""
+    if not shutil.which("debootstrap") or not shutil.which("apt-get"):
+        raise NoRoot("there is no debootstrap or no apt-get")
+    name = release()
+    lines = sources(name)
+    main = sorted(line.split()[1] for line in lines if line.split()[2] == name)
+    if not main:
+        raise NoRoot(f"apt knows no source of the release {name!r}")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="promp-debian-")) / "root"
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
+    _host("debootstrap", "--variant=minbase", name, folder, main[0], why="debootstrap")
+    (folder / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
+    _host("chroot", folder, "apt-get", "-q", "update", why="apt-get update")
+    return folder
+
+
 class Root:
     """folder: is made. Raises NoRoot."""
 
     def __init__(self, folder):
         self.folder = folder
-        if not shutil.which("debootstrap") or not shutil.which("apt-get"):
-            raise NoRoot("there is no debootstrap or no apt-get")
-        name = release()
-        lines = sources(name)
-        main = sorted(line.split()[1] for line in lines if line.split()[2] == name)
-        if not main:
-            raise NoRoot(f"apt knows no source of the release {name!r}")
-        self._host("debootstrap", "--variant=minbase", name, folder, main[0], why="debootstrap")
-        (folder / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
-        self._host("chroot", folder, "apt-get", "-q", "update", why="apt-get update")
-
-    def _host(self, *args, why):
-        done = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=900)
-        if done.returncode:
-            raise NoRoot(f"{why}: {done.stdout.strip()[-300:]}")
+        _host("cp", "-a", _first(), folder, why="cp")
 
     def run(self, script, user=None, code=0, timeout=120):
         """Output of a shell script in there, as root or with the rights of a user's number; what it started ends with it."""

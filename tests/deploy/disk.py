@@ -60,10 +60,10 @@ def _make(folder, depends):
     _put(root, "etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\next4\n")
     debian.run(f"apt-get -q -y install --no-install-recommends {' '.join(SYSTEM)}", timeout=1200)
     debian.run(f"apt-get -q -y satisfy --no-install-recommends '{', '.join(depends)}'", timeout=600)
-    shutil.copy(pathlib.Path(__file__).with_name("machine_agent.py"), root / "usr/local/lib/machine_agent.py")
+    shutil.copy(pathlib.Path(__file__).with_name("guest") / "agent.py", root / "usr/local/lib/machine_agent.py")
     _put(root, "etc/systemd/system/machine-agent.service", AGENT)
     (root / "var/log/journal").mkdir(exist_ok=True)  # the journal outlives a boot
-    debian.run(f"systemctl enable machine-agent; systemctl mask {IDLE}; apt-get clean; rm -r /var/lib/apt/lists")
+    debian.run(f"systemctl enable machine-agent; systemctl mask {IDLE}; apt-get clean; rm -r /var/lib/apt/lists/*_*")
     for name, found in (("kernel", "vmlinuz-*"), ("initrd", "initrd.img-*")):
         shutil.copy(next((root / "boot").glob(found)), folder / name)
     done = subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, folder / "disk", SIZE], capture_output=True, text=True)
@@ -84,8 +84,8 @@ def made():
     """The folder with disk, kernel and initrd, which nobody writes to. Raises NoRoot where it cannot be made."""
     depends = _depends()
     parts = [debian_root.release(), *debian_root.sources(debian_root.release()), *depends]
-    for name in ("disk.py", "machine_agent.py"):
-        parts.append(pathlib.Path(__file__).with_name(name).read_text())
+    for name in ("disk.py", "guest/agent.py"):
+        parts.append((pathlib.Path(__file__).parent / name).read_text())
     folder = CACHE / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     with _alone():
         if folder.is_dir():

@@ -7,6 +7,7 @@ A test takes the fixture `machine` (one for the whole session, conftest.py) and 
     output = machine.check("systemctl start promp-node", 30)        the same; anything but exit code 0 fails the test
     machine.until("test -e /run/x", 10)                             repeats it until exit code 0
     machine.put("/root/x.py", b"...", 0o644); machine.get("/root/x.py")
+    machine.unit("promp-node", "MainPID")                           a property of a unit, text
     machine.reboot()                                                returns when its systemd has started everything
     machine.power_cut()                                             the same, without shutting down
 
@@ -177,6 +178,10 @@ class Machine:
                 return output
             assert time.monotonic() < end, f"not come true in {timeout * self.slow:.0f} s: {command}\n{output[-6000:]}"
             time.sleep(0.1)
+
+    def unit(self, name, value):
+        """A property of a unit."""
+        return self.check(f"systemctl show -P {value} {name}").strip()
 
     def put(self, path, data, mode=0o644):
         self._ask(60, f"put {path}", "put", path=path, data=base64.b64encode(data).decode(), mode=mode)

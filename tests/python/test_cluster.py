@@ -73,6 +73,24 @@ def test_where(place):
     assert rows[1][4] in keepers["one"] and {rows[2][4], rows[3][4]} <= keepers["two"], (rows, keepers)
 
 
+def test_why_it_waits(place):
+    """Aim: a start that no node can serve waits, while nodes may be on their way to a new broker, and workerWaits() says so at once; who
+    has a place does not wait."""
+    assert place.serving.stop() == 0
+    place.serving = place.broker()
+    out = place.python("""
+        m = ProManager()
+        w = m.startWorker(labels={"tape": True})
+        print(m.isWorkerAlive(w), m.workerWaits(w))
+        v = m.startWorker()
+        while not m.isWorkerReady(v): m.wait(100); m.processMessages()
+        print(m.workerWaits(v), m.workerWaits(99))
+        """)
+    first, second = out.splitlines()
+    assert first.startswith("True 1307 NO_PLACE: no node can ever serve what the worker asks for; one may come in the next ")
+    assert second == "None None"
+
+
 def test_refused(place):
     """Aim: what no node can have is refused at once with ProWorker_Invalid and NO_PLACE, and lastError() says what it was; the next start
     works."""

@@ -1,7 +1,11 @@
 """Pro.MP over a cluster whose workers, nodes and broker are killed: what scripts are told, and that nothing is lost."""
 
+import json
+
+from conftest import PYTHON
 from place import place  # noqa: F401 - a fixture
 from support import build, cluster, proc
+from test_survey import EXAMINE, SURVEY
 
 
 def test_ends(place):
@@ -171,3 +175,51 @@ def test_no_broker(place):
     names = [line.split()[:2] for line in out.splitlines()]
     assert names[0] == ["KEY_REFUSED", "True"], out
     assert names[-1] == ["ipc://"], out
+
+
+# The survey's work on a file that takes as long as there is a file beside it.
+HELD = """
+import importlib.util, os, time
+spec = importlib.util.spec_from_file_location("examine", %r)
+examine = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(examine)
+
+def look_all(files, signatures):
+    def work(file, name, hashed, tick):
+        open(os.fsdecode(name) + ".%%d.begun" %% os.getpid(), "w").close()
+        while os.path.exists(%r):
+            time.sleep(0.02)
+            tick()
+        return examine.look(file, signatures, hashed, tick)
+    return examine.each(files, work)
+"""
+
+
+def test_survey_of_a_lost_node(place):
+    """Aim: a node is killed while its worker is at the only file of its batch: the file is not blamed, and looked at elsewhere."""
+    tree, hold = place.world.folder / "tree", place.world.folder / "hold"
+    tree.mkdir()
+    (tree / "file").write_text("some words")
+    hold.touch()
+    script = place.world.folder / "held.py"
+    script.write_text(HELD % (EXAMINE, str(hold)))
+    place.nodes["two"].stop()
+    survey = place.start([PYTHON, SURVEY, "--json", "--quiet", "--workers", "1", "--script", script, tree])
+    proc.wait_until(lambda: len(list(tree.glob("*.begun"))) == 1, 30, place.logs)
+    place.nodes["one"].kill()
+    place.killed += 1  # whose worker's folder nobody could remove
+    place.nodes["two"] = place.node("two", "--python", PYTHON, "--places", "6")
+    proc.wait_until(lambda: len(list(tree.glob("*.begun"))) == 2, 60, place.logs)
+    hold.unlink()
+    found = json.loads(place.finish(survey))
+    assert found["files"] == 1 and not found["failures"], found
+
+
+def test_survey_short_of_places(place):
+    """Aim: a survey that wants more workers than the cluster has places does all its files with those it gets."""
+    tree = place.world.folder / "tree"
+    tree.mkdir()
+    for i in range(1000):
+        (tree / str(i)).write_bytes(b"%d" % i)
+    out = place.finish(place.start([PYTHON, SURVEY, "--json", "--quiet", "--workers", "20", tree]))
+    assert json.loads(out)["files"] == 1000

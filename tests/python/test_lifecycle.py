@@ -143,11 +143,10 @@ def test_promp_tool(world):
     code, out, err = call("--help")
     assert code == 0 and "usage: promp" in out and "example: promp -r" in out and err == ""
     assert call("--version") == (0, "promp 0.1.0\n", "")
-    for wrong, why in (((), "no script is given"), (("-r",), "-r needs a script"), (("--unknown",), "--unknown"),
-                       (("s.py", "x"), "-r is missing before the script 's.py'")):
-        code, out, err = call(*wrong)
-        first, second = err.splitlines()[:2]
-        assert (code, out) == (2, "") and "promp: " in first and why in first and second.startswith("usage: promp")
+    for wrong, why in (((), "no script is given"), (("-r",), "-r needs a script"), (("--unknown",), "there is no option --unknown"),
+                       (("s.py", "x"), "-r is missing before the script, or this is no command: s.py"),
+                       (("--python",), "a value is missing behind --python")):
+        assert call(*wrong) == (2, "", f"promp: {why}; try promp --help\n")
     code, out, err = call("-r", "none.py")
     assert code == 2 and "'none.py'" in err
     code, out, err = call("--python", "/nowhere/python3", "-r", "s.py")

@@ -100,7 +100,7 @@ class Reader:
 class Site:
     """The hosts that a page names in its prompts and addresses; needs root. In a block each line is `HOST$ command`."""
 
-    STAYS = re.compile(r"promp-(broker|node)\b(?!.*(--detach|--status|--help))")
+    STAYS = re.compile(r"promp-(broker|node)\b(?!.*(--detach|--status|--stop|--help))")
 
     def __init__(self, world, names):
         self.world, self.network = world, hosts.Network(*names)

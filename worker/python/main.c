@@ -14,16 +14,12 @@
 #define BOOT           "from Pro._worker import main; main()"
 #define BOOT_IN_FOLDER "import sys; sys.path.insert(0, sys.argv.pop(1)); " BOOT
 
-static void usage(FILE *out)
-{
-    fputs("usage: promp-worker [--python EXE] [--library LIBPYTHON] [--version X.Y] -- ARGUMENTS\n"
-          "       promp-worker --package [--python EXE] [-- OPTIONS]\n"
-          "Runs a Python worker; managers start it, it is of no use by hand. --package: the interpreter, "
-          "with its\n"
-          "options, runs the package Pro of the same installation.\n"
-          "example: promp-worker --python venv/bin/python3 -- -c CODE PACKAGE_FOLDER\n",
-          out);
-}
+static const char help[] =
+    "usage: promp-worker [--python EXE] [--library LIBPYTHON] [--version X.Y] -- ARGUMENTS\n"
+    "       promp-worker --package [--python EXE] [-- OPTIONS]\n"
+    "Runs a Python worker; managers start it, it is of no use by hand. --package: the interpreter, with its\n"
+    "options, runs the package Pro of the same installation.\n"
+    "example: promp-worker --python venv/bin/python3 -- -c CODE PACKAGE_FOLDER\n";
 
 /* The interpreter with these options runs the package beside this program, or where there is none, the one that is installed
  * for it. */
@@ -59,7 +55,8 @@ int main(int argc, char **argv)
     promp_interpreter_t interpreter = {.program = "promp-worker",
                                        .python = given && *given ? given : "python3"};
     int c, package = 0;
-    while ((c = getopt_long(argc, argv, "+p:l:v:h", longs, NULL)) != -1) {
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "+:p:l:v:h", longs, NULL)) != -1) {
         switch (c) {
         case 'p':
             interpreter.python = optarg;
@@ -74,10 +71,11 @@ int main(int argc, char **argv)
             package = 1;
             break;
         case 'h':
-            usage(stdout);
+            fputs(help, stdout);
             return 0;
         default:
-            usage(stderr);
+            fprintf(stderr, "promp-worker: %s%s; try promp-worker --help\n",
+                    c == ':' ? "a value is missing behind " : "there is no option ", argv[optind - 1]);
             return EXIT_USAGE;
         }
     }

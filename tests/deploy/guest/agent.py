@@ -1,4 +1,4 @@
-"""Runs inside the machine of tests/deploy/machine.py, as root, and does what it is asked to: a JSON line for each command
+"""Runs inside the machine of ../machine.py, as root, and does what it is asked to: a JSON line for each command
 comes by a virtio port, and one goes back. One at a time."""
 
 import base64
