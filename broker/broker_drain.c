@@ -16,16 +16,20 @@ static void answer(promp_broker_core_t *core, promp_broker_peer_t *peer, promp_s
     promp_broker_effects_say(core, peer, &m, NULL, 0);
 }
 
+/* An old key and the new one that takes its place have one name: whoever is there goes first, and who serves yet. */
 static promp_broker_node_t *find(const promp_broker_core_t *core, promp_slice_t name)
 {
+    promp_broker_node_t *best = NULL;
+
     for (promp_node_t *n = promp_list_first(&core->nodes); n; n = promp_list_after(&core->nodes, n)) {
         promp_broker_node_t *node = PROMP_BROKER_OF(n, node, member);
         const char *called = node->key->info.name;
 
-        if (!node->left && strlen(called) == name.size && memcmp(called, name.data, name.size) == 0)
-            return node;
+        if (!node->left && strlen(called) == name.size && memcmp(called, name.data, name.size) == 0 &&
+            (!best || (node->peer && (!best->peer || best->drains))))
+            best = node;
     }
-    return NULL;
+    return best;
 }
 
 void promp_broker_drain_tell(promp_broker_core_t *core, promp_broker_node_t *node)

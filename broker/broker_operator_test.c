@@ -110,6 +110,24 @@ static void a_node_is_taken_out(void **state)
     assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n), 1);
 }
 
+static void a_renewed_key(void **state)
+{
+    /* Aim: of two nodes whose keys have one name, as while a key is renewed, the one that is there is taken out, then the other. */
+    world_t *w = *state;
+    promp_broker_peer_number_t before, now, a = manager(w, ADMIN);
+
+    strcpy(w->key[NODE_KEY + 1].name, w->key[NODE_KEY].name);
+    before = node(w, NODE_KEY, 4, true);
+    promp_broker_core_closed(w->core, before, PROMP_ERR_PEER_LEFT, w->now);
+    now = node(w, NODE_KEY + 1, 4, true);
+    assert_int_equal(take_out(w, a, "key20")->away, 0);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_DRAIN, now), 1);
+    before = node(w, NODE_KEY, 4, true);
+    assert_int_equal(take_out(w, a, "key20")->away, 0);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_DRAIN, before), 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_DRAIN, now), 0);
+}
+
 static void old_nodes_are_not_taken_out(void **state)
 {
     /* Aim: a node that speaks a version without DRAIN is not told and goes on serving; the admin learns why. */
@@ -179,9 +197,8 @@ static void who_waits_is_told_why(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(nodes_are_shown),
-        CASE(a_node_is_taken_out),
-        CASE(old_nodes_are_not_taken_out),
+        CASE(nodes_are_shown),       CASE(a_node_is_taken_out),
+        CASE(a_renewed_key),         CASE(old_nodes_are_not_taken_out),
         CASE(who_waits_is_told_why),
     };
 

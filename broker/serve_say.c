@@ -68,6 +68,17 @@ void promp_serve_told(void *arg, const promp_auth_decision_t *decision, const ch
                         decision->reason ? promp_error_text(decision->reason) : "let in");
 }
 
+/* Returns how long it would be, as snprintf. */
+static size_t put_figure(char *text, size_t size, const char *comma, const promp_counters_row_t *row,
+                         uint64_t value)
+{
+    const unsigned long long v = value;
+
+    if (row->kind == PROMP_COUNTERS_MILLI)
+        return (size_t)snprintf(text, size, "%s%s %llu.%03llu", comma, row->text, v / 1000, v % 1000);
+    return (size_t)snprintf(text, size, "%s%s %llu", comma, row->text, v);
+}
+
 /* A line for each group. */
 void promp_serve_say_figures(promp_serve_t *s)
 {
@@ -83,9 +94,8 @@ void promp_serve_say_figures(promp_serve_t *s)
         size_t size = 0;
 
         for (; i < count && strcmp(row[i].group, group) == 0 && size < sizeof text; i++)
-            size +=
-                (size_t)snprintf(text + size, sizeof text - size, "%s%s %llu", size ? ", " : "", row[i].text,
-                                 (unsigned long long)promp_counters_value(&counters, &row[i]));
+            size += put_figure(text + size, sizeof text - size, size ? ", " : "", &row[i],
+                               promp_counters_value(&counters, &row[i]));
         promp_log(&log, PROMP_LOG_INFO, PROMP_OK, "%s: %s", group, text);
     }
 }

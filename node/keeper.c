@@ -126,12 +126,17 @@ static void read_signals(promp_keeper_t *k, int64_t now)
         char why[32];
 
         snprintf(why, sizeof why, "signal %u", info.ssi_signo);
-        if (info.ssi_signo == SIGTERM && may_drain(k)) {
+        bool first = info.ssi_signo == SIGTERM && !k->asked;
+
+        k->asked = true;
+        if (first && may_drain(k)) {
             drain(k, why, now);
-            continue;
+        } else if (first && k->drained != PROMP_NEVER && !k->stopping) { /* the operator has asked for it */
+            promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "%s: the node drains already", why);
+        } else {
+            promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "%s: the node ends", why);
+            stop(k, now);
         }
-        promp_log(k->config.log, PROMP_LOG_INFO, PROMP_OK, "%s: the node ends", why);
-        stop(k, now);
     }
     read_agent(k, now); /* a SLAY that explains a death was sent before it */
     promp_keeper_reap(k, now);

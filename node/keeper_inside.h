@@ -37,7 +37,8 @@ typedef struct {
     uint64_t oom_kills;
     int64_t oom_seen;
     bool stopping, ended;
-    int64_t drained;    /* SIGTERM came: workers have until then; PROMP_NEVER: it did not come */
+    bool asked;         /* a signal to end has come */
+    int64_t drained;    /* the node drains: workers have until then; PROMP_NEVER: it does not */
     promp_error_t over; /* the agent has ended because of this, and so shall the node; code 0: not so */
     int64_t watchdog;   /* ms between words to the service manager */
     int64_t watched;    /* when it had the last one */

@@ -29,7 +29,7 @@ static _Noreturn void clear_all(const promp_keeper_t *k, int lock)
 /* Removes all that wait. It owns them, too, as it may outlive us. */
 static pid_t start(const promp_keeper_t *k)
 {
-    int lock = k->scratch_lock >= 0 ? promp_scratch_own(&k->node) : -1, kept = lock;
+    int lock = k->scratch_lock >= 0 ? promp_scratch_share(k->scratch_lock) : -1, kept = lock;
     pid_t pid = promp_scratch_fork(&kept);
 
     if (!pid)

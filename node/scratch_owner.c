@@ -81,6 +81,20 @@ int promp_scratch_own(const promp_id_t *node)
     return fd;
 }
 
+/* Anew and not by its name: under that may be another one, when ours was taken away, which keeps nobody from anything. */
+int promp_scratch_share(int fd)
+{
+    char path[64];
+    int mine;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    mine = open(path, O_RDONLY | O_CLOEXEC);
+    if (mine < 0 || lock_file(mine, LOCK_SH))
+        return mine;
+    close(mine);
+    return -1;
+}
+
 /* "promp-NODE" and nothing but digits behind it and a dot: a folder of that node. */
 static bool is_folder_of(const char *name, const char *stem)
 {

@@ -8,6 +8,8 @@
 
 /* Takes part in owning the folders of this node; makes the file. The descriptor, or -1 with errno. */
 int promp_scratch_own(const promp_id_t *node);
+/* Likewise, for another process, while fd is held. -1: the file is gone, or cannot be had. */
+int promp_scratch_share(int fd);
 /* No more; closes it. Who was the last removes the folders that are left, here and now, and the file. -1 is fine. */
 void promp_scratch_disown(const promp_id_t *node, int fd);
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 
 import pytest
-from support import wire
+from support import proc, wire
 from support.build import ERR, SANITIZER, scaled
 from support.cluster import BROKER, PROMP
 from support.site import broker, fails, LOCAL, Pair, serves, site, until_said  # noqa: F401
@@ -263,6 +263,13 @@ def test_figures(site, broker):
     until_said(broker, r"sessions: in all 0, ")
     until_said(broker, r"since its start: .*, frames passed on 0, ")
     until_said(broker, r"joins: let in 1\n")
+    node = site.up(site.member("node"))
+    node.send(wire.message("OFFER", node=b"n" * 16, places=2, cpus=1500, memory=1 << 30, gpus=0, labels="", pythons=""))
+
+    def offered():
+        broker.kill(signal.SIGUSR1)
+        return "room: places 2, places in use 0, processors 1.500, processors in use 0.000, " in broker.said()
+    proc.wait_until(offered, 10, broker.said, step=0.1)
     p.close()
 
 

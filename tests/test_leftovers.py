@@ -65,3 +65,24 @@ def test_good_order(c):
     assert program.process.wait(scaled(20)) == 0
     proc.wait_until(lambda: not kept(c), 20, lambda: f"all to go: {kept(c)}")
     assert not pathlib.Path(folder).exists()
+
+
+def test_lost_lock(c):
+    """Something that tidies folders of temporary files takes the lock file away: those of workers that live stay, when one of the
+    others ends."""
+    program = c.node("node", "--places", "2")
+    m = c.manager()
+    workers = [m.start(), m.start()]
+    for w in workers:
+        assert m.call(w, "add", 1, 2) == 3
+    gone, stays = [pathlib.Path(os.readlink(f"/proc/{m.worker_pid(w)}/cwd")) for w in workers]
+    (stays / "file").write_text("x")
+    gone.with_suffix(".lock").unlink()
+    before = len(proc.descendants(program.pid))
+    m.stop(workers[0])
+    proc.wait_until(lambda: not gone.exists(), 20, "the folder to go")
+    proc.wait_until(lambda: len(proc.descendants(program.pid)) == before - 1, 20, "who removes it to end")
+    assert m.call(workers[1], "add", 1, 2) == 3
+    assert (stays / "file").exists()
+    program.kill(signal.SIGINT)
+    assert program.process.wait(scaled(20)) == 0

@@ -231,6 +231,24 @@ def test_drain_a_node(site, broker):  # noqa: F811
     assert m.call(m.start(), "add", 1, 2) == 3
 
 
+def test_stopped_while_it_drains(site, broker):  # noqa: F811
+    """Aim: SIGTERM for a node that an admin has taken out, as from who takes its machine down next, leaves it its workers; only a
+    second one ends them."""
+    config = looker(site, "admin")
+    node = site.node("one", "--places", "2", "--cpus", "2")
+    m = site.manager()
+    w = m.start()
+    assert m.call(w, "add", 1, 2) == 3
+    site.run(PROMP, "drain", "--config", config, "one")
+    until_said(node, "the node drains")
+    node.process.terminate()
+    until_said(node, "signal 15: the node drains already")
+    assert m.call(w, "add", 3, 4) == 7
+    node.process.terminate()
+    assert node.process.wait(scaled(20)) == 0
+    assert m.end(w)["cause"] == "WORKER_NODE_LOST"
+
+
 def test_drain_needs_an_admin(site, broker):  # noqa: F811
     """Aim: who joined as observer only is told what is missing; usage errors end with 2."""
     config = looker(site)
