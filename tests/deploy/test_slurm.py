@@ -88,14 +88,14 @@ class Slurm:
 
 
 def test_nodes_of_an_allocation(world, tmp_path):
-    """The sbatch file brings a node, the main job runs on it; re-queued it comes back and the same manager goes on; scancel ends it."""
+    """The sbatch file brings a node, the main job runs on it; re-queued it comes back and the same manager goes on; scancel drains it."""
     slurm, cluster = Slurm(world), Cluster(world)
     cluster.broker()
     token = tmp_path / "token"
     token.write_text(cluster.token("node", "--uses", "9"))
     token.chmod(0o600)
     log = tmp_path / "nodes.log"
-    asked = {"PROMP_TOKEN": str(token), "PROMP_NODES": str(tmp_path / "nodes"), "PROMP_NODE": build.NODE}
+    asked = {"PROMP_TOKEN": str(token), "PROMP_NODES": str(tmp_path / "nodes"), "PROMP_NODE": build.NODE, "PROMP_DRAIN": "8"}
     job = slurm.run("env", *(f"{k}={v}" for k, v in asked.items()), "sbatch", "--parsable", "--nodes=1", f"--cpus-per-task={os.cpu_count()}", f"--output={log}",
                     f"--chdir={tmp_path}", str(SBATCH)).strip()
 
@@ -118,6 +118,8 @@ def test_nodes_of_an_allocation(world, tmp_path):
     slurm.run("scontrol", "update", f"jobid={job}", "StartTime=now")
     ready(2)
     assert m.call(m.start(), "add", 2, 2) == 4
+    node = next(p for p in world.living() if proc.role(p) == "keeper" and str(tmp_path) in " ".join(p.args))
+    assert node.args[node.args.index("--drain-timeout") + 1] == "8000", "milliseconds"
     slurm.run("scancel", job)
     proc.wait_until(lambda: not slurm.run("squeue", "-h").strip(), 40, "the job to end", step=0.2)
     assert not [p for p in world.living() if proc.role(p) == "keeper" and str(tmp_path) in " ".join(p.args)]
