@@ -19,6 +19,8 @@
 #define PROCS  "cgroup.procs"
 #define ENABLE "cgroup.subtree_control"
 
+#define BELOW 1024 /* groups that are removed at a time with the one that they are in */
+
 #define STALE_TRIES 20
 #define STALE_PACE  5 /* ms between them */
 
@@ -59,6 +61,56 @@ static DIR *list(int folder)
     if (!dir && copy >= 0)
         close(copy);
     return dir;
+}
+
+/* --- removing --- */
+
+/* Some group in this one, by its name; false: there is none. */
+static bool find_below(int folder, char name[NAME_MAX + 1])
+{
+    DIR *dir = list(folder);
+    const struct dirent *entry = NULL;
+
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+            strcpy(name, entry->d_name);
+            break;
+        }
+    if (dir)
+        closedir(dir);
+    return entry;
+}
+
+/* Removes this group, or some group below it that has none in it; false: it is not empty. */
+static bool remove_one_of(int folder, const char *name)
+{
+    char at[NAME_MAX + 1], below[NAME_MAX + 1];
+    int parent = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), group;
+    bool done;
+
+    snprintf(at, sizeof at, "%s", name);
+    for (;;) {
+        group = openat(parent, at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (group < 0 || !find_below(group, below))
+            break;
+        close(parent);
+        parent = group;
+        strcpy(at, below);
+    }
+    done = unlinkat(parent, at, AT_REMOVEDIR) == 0;
+    if (group >= 0)
+        close(group);
+    if (parent >= 0)
+        close(parent);
+    return done;
+}
+
+bool promp_cgroup_unlink(int folder, const char *name)
+{
+    for (int i = 0; unlinkat(folder, name, AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
+        if (i == BELOW || !remove_one_of(folder, name))
+            return false;
+    return true;
 }
 
 /* --- whose it is --- */
@@ -106,7 +158,7 @@ static void remove_groups(int folder, bool kills)
         snprintf(file, sizeof file, "%s/cgroup.kill", entry->d_name);
         if (kills && worker)
             promp_cgroup_write(folder, file, "1");
-        unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+        promp_cgroup_unlink(folder, entry->d_name);
     }
     if (dir)
         closedir(dir);

@@ -72,6 +72,8 @@ void promp_cgroup_remove(promp_cgroup_t *group, uint64_t serial);
 char *promp_cgroup_name(const char *prefix, uint64_t number, const char *file, char text[PROMP_CGROUP_NAME]);
 /* Writes text into a file of the folder; false, and errno. */
 bool promp_cgroup_write(int folder, const char *file, const char *text);
+/* Removes a group of the folder, and the groups that those who ran there have made in it; false: somebody is still in there. */
+bool promp_cgroup_unlink(int folder, const char *name);
 /* Reads the beginning of it, NUL-ended; false: nothing. */
 bool promp_cgroup_read(int folder, const char *file, char *text, size_t size);
 

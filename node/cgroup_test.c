@@ -76,7 +76,10 @@ int __wrap_unlinkat(int at, const char *name, int flags)
         __real_unlinkat(folder, usual[i], 0);
     if (folder >= 0)
         close(folder);
-    return __real_unlinkat(at, name, flags);
+    if (__real_unlinkat(at, name, flags) == 0)
+        return 0;
+    errno = errno == ENOTEMPTY ? EBUSY : errno;
+    return -1;
 }
 
 static const char *text_of(int at, const char *name)
@@ -272,6 +275,28 @@ static void not_empty_yet(void **state)
     promp_cgroup_remove(&fake->group, 4);
 }
 
+static void groups_below(void **state)
+{
+    /* Groups that a worker has made in its own go with it, from the deepest on; with a process in one of them all wait for that. */
+    static const char *const made_there[] = {"w1/a",   "w1/a/b",     "w1/a/b/c",
+                                             "w1/a/d", "w1/promp-9", "w1/promp-9/w1"};
+    const promp_cgroup_limits_t limits = {.processes = 1};
+    fake_t *fake = *state;
+
+    begin(fake);
+    close(made(fake, 1, &limits));
+    for (size_t i = 0; i < sizeof made_there / sizeof *made_there; i++)
+        assert_int_equal(mkdirat(fake->group.folder, made_there[i], 0755), 0);
+    put(fake->group.folder, "w1/a/b/c/cgroup.procs", "9\n");
+    promp_cgroup_remove(&fake->group, 1);
+    assert_int_equal(fake->group.lates, 1);
+    assert_int_equal(faccessat(fake->group.folder, "w1/a/b/c", F_OK, 0), 0);
+    put(fake->group.folder, "w1/a/b/c/cgroup.procs", "");
+    promp_cgroup_remove(&fake->group, 2);
+    assert_int_equal(fake->group.lates, 0);
+    assert_int_equal(faccessat(fake->group.folder, "w1", F_OK, 0), -1);
+}
+
 static void starved(void **state)
 {
     /* Killed for want of memory, and whether by its own limit; reaching a limit alone kills nobody. */
@@ -360,6 +385,7 @@ int main(void)
                                        cmocka_unit_test_setup_teardown(no_controllers, setup, teardown),
                                        cmocka_unit_test_setup_teardown(cannot_be_limited, setup, teardown),
                                        cmocka_unit_test_setup_teardown(not_empty_yet, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(groups_below, setup, teardown),
                                        cmocka_unit_test_setup_teardown(starved, setup, teardown),
                                        cmocka_unit_test_setup_teardown(stale, setup, teardown),
                                        cmocka_unit_test_setup_teardown(forks, setup, teardown)};

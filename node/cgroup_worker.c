@@ -140,8 +140,7 @@ static bool gone(const promp_cgroup_t *group, uint64_t serial)
 {
     char name[PROMP_CGROUP_NAME];
 
-    return unlinkat(group->folder, promp_cgroup_name("w", serial, "", name), AT_REMOVEDIR) == 0 ||
-           errno != EBUSY;
+    return promp_cgroup_unlink(group->folder, promp_cgroup_name("w", serial, "", name));
 }
 
 void promp_cgroup_remove(promp_cgroup_t *group, uint64_t serial)

@@ -130,6 +130,13 @@ def test_fork_bomb(limited):
     no_workers_left(limited, UNIT)
 
 
+def test_groups_below(limited):
+    """Aim: groups that a worker makes in its own go with it, and who is in them."""
+    assert asks(limited, "below", limited.node).endswith("/a/b")
+    no_workers_left(limited, UNIT)
+    assert limited.run("pgrep -f 'sleep 100[0]'") == (1, "")
+
+
 def test_shares(limited):
     """Aim: cpus=1 and cpus=3 share one processor about 1 to 3."""
     one, three = asks(limited, "shares", limited.node)

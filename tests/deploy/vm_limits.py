@@ -46,6 +46,15 @@ def f():
             return [n, why.errno]
     return [n, 0]
 """
+# Groups of its own, and somebody in the deepest.
+BELOW = GROUP + """
+import os, subprocess
+def f():
+    os.makedirs(group() + "/a/b")
+    child = subprocess.Popen(["sleep", "1000"])
+    pathlib.Path(group(), "a/b/cgroup.procs").write_text(str(child.pid))
+    return pathlib.Path(f"/proc/{child.pid}/cgroup").read_text().strip().split(":")[2]
+"""
 FORK = "import subprocess\ndef f(): return subprocess.run(['true']).returncode"
 # On one processor, and both for the same seconds.
 BUSY = GROUP + """
@@ -111,6 +120,10 @@ def bomb(m, on):
     one, sibling = m.start(node=on), m.start(node=on)
     made, errno = m.call(one, BOMB)
     return {"made": made, "errno": errno, "sibling": m.call(sibling, FORK)}
+
+
+def below(m, on):
+    return m.call(m.start(node=on), BELOW)
 
 
 def shares(m, on):
