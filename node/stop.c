@@ -77,7 +77,8 @@ static promp_err_t end(int node, pid_t pid, bool drains, promp_error_t *error)
         return promp_error_set(error, promp_error_from_errno(errno), errno, "ending promp-node %ld",
                                (long)pid);
     printf("waits for promp-node %ld, %s\n", (long)pid,
-           drains ? "which ends when its workers have ended, at the latest after its --drain-timeout"
+           drains ? "which ends when its workers have ended, at the latest after its --drain-timeout; at "
+                    "once where it has been signalled before"
                   : "which ends its workers");
     fflush(stdout);
     while (poll(&ended, 1, -1) < 0 && errno == EINTR)

@@ -393,6 +393,13 @@ def test_stop(c, manager):
     manager.check("stop", w)
     assert stop.wait(scaled(10)) == 0 and stop.stdout.read() == "it has ended\n"
     assert keeper.wait(scaled(10)) == 0
+    again = c.node("node")
+    w = manager.start()
+    assert manager.call(w, "add", 1, 2) == 3
+    again.process.terminate()
+    proc.wait_until(lambda: "the node drains" in again.said(), 10, again.said)
+    assert "at once where it has been signalled before\nit has ended\n" in c.run(*command)
+    assert manager.end(w)["cause"] == "WORKER_NODE_LOST"
     assert c.run(*command) == "no node\n"
     assert c.run(NODE, "--config", str(c.folder / "nothing"), "--stop") == "no node\n"
     c.run(NODE, "--config", str(folder), "--detach")
