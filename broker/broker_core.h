@@ -26,7 +26,8 @@
  * and one that has left, counts until PROMP_TIME_NO_LEASE after it was last heard: it, or another one instead, may come back.
  *
  * A node that an admin takes out (DRAIN) gets no more starts, is told, and leaves when its workers have ended. The core knows that
- * until the node leaves or another one comes with its key; a broker that starts anew learns it from the node, which offers no places.
+ * until the node leaves, has been away for PROMP_TIME_NO_LEASE, or another one comes with its key; a broker that starts anew learns
+ * it from the node, which offers no places once it has been told.
  *
  * Child sessions (a worker is the manager): the worker's node asks, naming the parent, which must be placed there. When the
  * place found is on that same node, the node relays the session by itself and only says OVER at its end; otherwise its frames

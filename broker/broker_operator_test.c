@@ -110,6 +110,23 @@ static void a_node_is_taken_out(void **state)
     assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n), 1);
 }
 
+static void taken_out_while_away(void **state)
+{
+    /* Aim: who is taken out while his connection is gone is told when he is back in time; after that he is a node like any other. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 4, true), a = manager(w, ADMIN);
+    promp_broker_peer_number_t others[] = {a, 0};
+
+    for (int late = 0; late < 2; late++) {
+        promp_broker_core_closed(w->core, n, PROMP_ERR_PEER_LEFT, w->now);
+        assert_int_equal(take_out(w, a, "key20")->away, 1);
+        live(w, PROMP_TIME_NO_LEASE + (late ? 1000 : -1000), others);
+        forget(w);
+        n = node(w, NODE_KEY, 4, true);
+        assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_DRAIN, n), !late);
+    }
+}
+
 static void a_renewed_key(void **state)
 {
     /* Aim: of two nodes whose keys have one name, as while a key is renewed, the one that is there is taken out, then the other. */
@@ -197,9 +214,8 @@ static void who_waits_is_told_why(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(nodes_are_shown),       CASE(a_node_is_taken_out),
-        CASE(a_renewed_key),         CASE(old_nodes_are_not_taken_out),
-        CASE(who_waits_is_told_why),
+        CASE(nodes_are_shown),      CASE(a_node_is_taken_out),         CASE(a_renewed_key),
+        CASE(taken_out_while_away), CASE(old_nodes_are_not_taken_out), CASE(who_waits_is_told_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ void promp_join_nodes_free(promp_join_nodes_t *nodes);
 
 typedef struct {
     uint32_t workers; /* that it has at the moment */
-    bool away;        /* its connection is gone: it is told when it is back */
+    bool away;        /* its connection is gone: it is told if it is back within PROMP_TIME_NO_LEASE */
 } promp_join_drained_t;
 
 /* Takes a node out of service, by the name of its key: it gets no more workers, and ends when those that it has have ended. As

@@ -190,7 +190,7 @@ def test_drain_marks_and_tells(site, broker):  # noqa: F811
     assert nodes_of(site, config)["big"]["state"] == "draining"
     p.close()
     shown(site, config, big="away")
-    assert "told when its connection is back" in site.run(PROMP, "drain", "--config", config, "big")
+    assert "told if its connection is back within 30 s" in site.run(PROMP, "drain", "--config", config, "big")
 
     def back(identity):
         p = site.peer(key)

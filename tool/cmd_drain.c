@@ -38,7 +38,7 @@ static int drain(int folder, const char *name)
     if (promp_join_drain(folder, PROMP_TIME_JOIN, name, &joined, &drained, &error))
         return promp_operator_fail(&error, WHO);
     printf("'%s' gets no more workers; it has %u", name, drained.workers);
-    puts(drained.away ? ", and is told when its connection is back" : "");
+    puts(drained.away ? ", and is told if its connection is back within 30 s" : "");
     return promp_operator_done();
 }
 
