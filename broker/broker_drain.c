@@ -48,7 +48,7 @@ void promp_broker_drain_asked(promp_broker_core_t *core, promp_broker_peer_t *pe
         answer(core, peer, name, PROMP_ERR_NOT_FOUND, "no node with a key of this name is known", NULL);
         return;
     }
-    if (node->peer && node->peer->version < PROTOCOL) {
+    if (node->version < PROTOCOL) {
         answer(core, peer, name, PROMP_ERR_VERSION, "the node is too old to be told: end it by SIGTERM",
                node);
         return;

@@ -52,6 +52,7 @@ static promp_err_t first_offer(promp_broker_core_t *core, promp_broker_peer_t *p
     node->identity = *identity;
     node->peer = peer;
     node->settled = node->left = false;
+    node->version = peer->version;
     memcpy(node->build, peer->build, sizeof node->build);
     peer->node = node;
     for (promp_node_t *n = promp_list_first(&node->sessions); n; n = promp_list_after(&node->sessions, n))

@@ -159,6 +159,8 @@ static void old_nodes_are_not_taken_out(void **state)
     assert_int_equal(take_out(w, a, "key20")->error, PROMP_ERR_VERSION);
     assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_DRAIN, n), 0);
     run(w, m, n, 1);
+    promp_broker_core_closed(w->core, n, PROMP_ERR_PEER_LEFT, w->now); /* nor while it is away */
+    assert_int_equal(take_out(w, a, "key20")->error, PROMP_ERR_VERSION);
 }
 
 static promp_msg_queued_t queued(const world_t *w, promp_broker_peer_number_t m)

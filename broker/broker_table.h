@@ -77,6 +77,7 @@ struct promp_broker_node {
     bool left;                 /* it said BYE and has nothing here; it may come again */
     bool dropped;              /* it may not */
     bool drains;               /* an admin has taken it out: until another node with its key comes */
+    uint16_t version;          /* of the protocol, on its latest link */
     char build[PROMP_LIMIT_BUILD + 1];
     uint32_t places; /* 0: it takes no more workers */
     promp_broker_needs_t has;

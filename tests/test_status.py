@@ -156,7 +156,7 @@ def test_who_may(site, broker, role, asked, error):  # noqa: F811
 
 
 def test_versions(site, broker):  # noqa: F811
-    """Aim: who speaks the first version of the protocol only gets its figures as ever, and no message that it does not know; nor
+    """Aim: who speaks the first version of the protocol gets its figures, and no message that it does not know; nor
     can a node of that version be taken out."""
     p = site.peer(site.member("admin"))
     p.send(wire.hello(1, 1, role=5))

@@ -14,7 +14,7 @@ static const char help[] =
     "usage: promp status [--nodes] [--json] [--config DIR]\n"
     "\n"
     "  --nodes       the nodes, a line each: state, workers of places, what is free of what it has\n"
-    "  --json        for programs: one object; without --nodes cpus in thousandths of a processor\n"
+    "  --json        for programs: one object\n"
     "  --config DIR  folder of keys (default: $PROMP_CONFIG, ~/.config/promp)\n"
     "\n"
     "The folder must have joined as observer or admin.\n"
@@ -50,8 +50,15 @@ static void print_json(const promp_msg_counters_t *counters)
     size_t count;
     const promp_counters_row_t *row = promp_counters_rows(&count);
 
-    for (size_t i = 0; i < count; i++)
-        printf("%s\"%s\": %" PRIu64, i ? ", " : "{", row[i].field, promp_counters_value(counters, &row[i]));
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t value = promp_counters_value(counters, &row[i]);
+
+        printf("%s\"%s\": ", i ? ", " : "{", row[i].field);
+        if (row[i].kind == PROMP_COUNTERS_MILLI)
+            printf("%" PRIu64 ".%03" PRIu64, value / 1000, value % 1000);
+        else
+            printf("%" PRIu64, value);
+    }
     puts("}");
 }
 

@@ -95,7 +95,7 @@ def container(m, c, images):
         if quantity(c["resources"]["requests"].get(resource, 0)) > quantity(limit):
             yield f"it asks for more {resource} than its limit"
     for probe in ("livenessProbe", "readinessProbe"):
-        where = c.get(probe, {}).get("httpGet")
+        where = c.get(probe, {}).get("httpGet") or c.get(probe, {}).get("tcpSocket")
         if where and where["port"] not in [p["name"] for p in c["ports"]]:
             yield f"its {probe} asks a port that it has not"
     mounts = {v["name"]: v["mountPath"] for v in c.get("volumeMounts", ())}

@@ -1,6 +1,7 @@
 """The machine of the tests marked `vm`: one for all of them, as a boot takes a while."""
 
 import json
+import os
 import pathlib
 import re
 
@@ -25,6 +26,8 @@ def machine():
     why = machines.impossible()
     if why:
         pytest.skip(why)
+    if os.environ.get("PROMP_VM") == "kvm" and not machines.has_kvm():
+        pytest.skip("there is no KVM that runs an ordinary kernel; emulated, these tests take a quarter of an hour: ./dev test-vm")
     try:
         folder = disk.made()
     except debian_root.NoRoot as why:

@@ -29,7 +29,8 @@ code, text = json.loads(f.readline())
 raise SystemExit(code)
 """
 
-GET = "import sys, urllib.request as u; r = u.urlopen(sys.argv[1], timeout=5); print(r.status if sys.argv[2] == 'code' else r.read().decode())"
+GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())"
+REACH = "import sys, socket; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
 
 
 class Kube:
@@ -53,9 +54,12 @@ class Kube:
             pod.kill()
         self.network.close()
 
-    def get(self, host, address, what="text"):
-        done = subprocess.run(host.command([sys.executable, "-c", GET, address, what]), capture_output=True, text=True)
-        return done.stdout
+    def get(self, host, address):
+        return subprocess.run(host.command([sys.executable, "-c", GET, address]), capture_output=True, text=True).stdout
+
+    def reaches(self, host, address, port):
+        """What a tcpSocket probe says."""
+        return subprocess.run(host.command([sys.executable, "-c", REACH, address, str(port)]), capture_output=True).returncode == 0
 
     # --- what a controller does
 

@@ -199,9 +199,8 @@ class Pod:
         probe = self.container["readinessProbe"]
         if "exec" in probe:
             return self.run(probe["exec"]["command"]).returncode == 0
-        where = probe["httpGet"]
-        port, = [p["containerPort"] for p in self.container["ports"] if p["name"] == where["port"]]
-        return "200" in self.kube.get(self.host, f"http://{self.host.address}:{port}{where['path']}", "code")
+        port, = [p["containerPort"] for p in self.container["ports"] if p["name"] == probe["tcpSocket"]["port"]]
+        return self.kube.reaches(self.host, self.host.address, port)
 
     def terminate(self):
         """SIGTERM; it has to end with 0 within its time of grace, and a test has not more than 30 s of that."""

@@ -117,7 +117,7 @@ FAULTS = {
     "root": ("Job", lambda m: spec(m)["securityContext"].update(runAsUser=0), "it is not the user of the images"),
     "a root that can be written": ("Deployment", lambda m: spec(m)["containers"][0]["securityContext"].update(readOnlyRootFilesystem=False),
                                    "it is not hardened"),
-    "a probe of no port": ("Deployment", lambda m: spec(m)["containers"][0]["livenessProbe"]["httpGet"].update(port="http"), "livenessProbe"),
+    "a probe of no port": ("Deployment", lambda m: spec(m)["containers"][0]["livenessProbe"]["tcpSocket"].update(port="http"), "livenessProbe"),
     "a variable that is not set": ("StatefulSet", lambda m: spec(m)["containers"][0]["env"].pop(), "there is no PROMP_MEMORY"),
     "a policy for no port": ("NetworkPolicy", lambda m: m["spec"]["ingress"][0]["ports"][0].update(port=5600), "lets in what it does not serve"),
     "a policy that lets nodes out": ("NetworkPolicy", lambda m: m["spec"]["ingress"][0]["from"][0]["podSelector"]["matchExpressions"][0]
