@@ -145,9 +145,14 @@ void promp_broker_node_away(promp_broker_core_t *core, promp_broker_node_t *node
         promp_broker_session_t *s = PROMP_BROKER_OF(n, session, placed);
 
         promp_broker_table_cut(core, s, PROMP_BROKER_TO_WORKER);
+        if (!s->manager || s->manager == node->peer)
+            continue;
         /* Its manager may have nothing to say and would not notice. */
-        if (s->manager && s->manager != node->peer && s->state == PROMP_BROKER_RUNNING)
+        if (s->state == PROMP_BROKER_RUNNING)
             promp_broker_effects_no_route(core, s->manager, &s->id, 0);
+        /* Nor would it wait for an answer that comes when the lease is over. */
+        if (s->state == PROMP_BROKER_ASKED)
+            promp_broker_start_waits(core, s, 0);
     }
     node->peer->node = NULL;
     node->peer = NULL;

@@ -115,6 +115,30 @@ static void children_without_root_end(void **state)
     assert_int_equal(counters(w).unrooted, 0);
 }
 
+static void a_start_waits_for_a_node_that_is_away(void **state)
+{
+    /* Aim: who has asked for a worker is told that it waits when the node that was asked goes, and when it asks again; the worker
+     * is another node's when the lease of the first one is over. */
+    world_t *w = *state;
+    promp_broker_peer_number_t n = node(w, NODE_KEY, 1, true), m = manager(w, 1), other, there[] = {m, 0, 0};
+
+    start(w, m, 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, n), 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_QUEUED, m), 0);
+    promp_broker_core_closed(w->core, n, PROMP_ERR_PEER_LEFT, w->now);
+    drain(w);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_QUEUED, m), 1);
+    start(w, m, 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_QUEUED, m), 2);
+    there[1] = other = node(w, NODE_KEY + 1, 1, true);
+    live(w, LEASE - 200, there);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, other), 0);
+    live(w, 400, there);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_START, other), 1);
+    started(w, other, 1);
+    assert_int_equal(count_of(w, PROMP_BROKER_SEND, PROMP_TYPE_STARTED, m), 1);
+}
+
 static void an_unanswered_start_is_asked_again(void **state)
 {
     /* Aim: a START that was lost with the node's connection is sent again when the node, back, does not have the session; when it has,
@@ -248,6 +272,7 @@ int main(void)
         CASE(a_manager_that_does_not_come_back_is_missed),
         CASE(the_tree_is_built_from_its_root),
         CASE(children_without_root_end),
+        CASE(a_start_waits_for_a_node_that_is_away),
         CASE(an_unanswered_start_is_asked_again),
         CASE(an_unheard_start_can_be_killed),
         CASE(a_start_waits_for_the_node_that_has_it),

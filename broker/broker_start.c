@@ -163,7 +163,8 @@ static void again(promp_broker_core_t *core, promp_broker_session_t *s, promp_br
     promp_broker_table_bind(core, s, peer);
     if (s->state == PROMP_BROKER_ENDED && !s->node)
         promp_broker_life_tell_lost(core, s);
-    else if (s->state == PROMP_BROKER_WAITING)
+    else if (s->state == PROMP_BROKER_WAITING ||
+             (s->state == PROMP_BROKER_ASKED && s->node && !s->node->peer))
         promp_broker_start_waits(core, s, 0);
     else if (s->state == PROMP_BROKER_RUNNING)
         promp_broker_effects_say(core, peer, &m, &s->id, 0);

@@ -94,5 +94,5 @@ def place(world):
     for program in (*p.nodes.values(), p.serving):
         if program.process.poll() is None:
             program.stop()
-    left = list(p.folder.glob("promp-*"))
+    left = [path for path in p.folder.glob("promp-*") if path.is_dir()]
     assert len(left) <= p.killed, f"private folders of workers are left: {left}"

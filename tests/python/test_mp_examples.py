@@ -12,10 +12,10 @@ EXPECTED = {
     "hello.py": "greeting world\nhello, world\n",
     "crew.py": "".join("%d has %d divisors\n" % (n, d) for n, d in
                        ((10, 4), (11, 2), (12, 6), (14, 4), (15, 4), (16, 5), (18, 6), (19, 2)))
-               + "failed: ValueError: unlucky\nfailed: the worker was lost while the task ran: its outcome is unknown: "
+               + "failed: ValueError: unlucky\nfailed: 1016 OUTCOME_UNKNOWN: the worker was lost while the task ran: its outcome is unknown: "
                  "the worker exited with code 1\n2 workers are alive\n",
     "containers.py": "apples: [[0, 23], ['apples: 3', 'pineapples: 1']]\nbytes: [b'some ', 1000000, '0d22cdcc']\n"
-                     "then: NTContainerError: no container is shared by this name\n",
+                     "then: NTContainerError: 1604 CONTAINER_NAME: no container is shared by this name\n",
     "talk.py": "ONE\nTWO\nTHREE\n",
     "progress.py": "ended early: True - the worker lives: True\n",
     "levels.py": "here is level 2\n",

@@ -13,7 +13,7 @@ MANAGER = {
     "processMessages": "", "sendMessage": "w, ProMPMessage(1)", "setManagerTimeout": "5000", "setOptions": "1",
     "shareContainer": "'n', box", "unshareContainer": "'n'", "startWorker": "", "startWorkers": "1",
     "stopAllWorkers": "", "stopWorker": "w", "takeError": "w", "takeResult": "w", "testMessage": "w", "testMessageBox": "w",
-    "wait": "0", "waitForMessage": "w, 0", "workerExit": "w", "workersAlive": "", "workersBusy": "", "__enter__": "",
+    "wait": "0", "waitForMessage": "w, 0", "workerExit": "w", "workerWaits": "w", "workersAlive": "", "workersBusy": "", "__enter__": "",
     "__exit__": "None, None, None",
 }
 
@@ -37,7 +37,7 @@ WRONG = {
                                                    "time_limit=1.5", "time_limit=True", "unknown=1"],
     "startWorkers": ["'x'", "0", "-1", "None", "", "2, unknown=1", "10**9"], "stopWorker": ["'x'"], "takeError": ["'x'"], "takeResult": ["'x'", ""],
     "testMessage": ["'x'"], "testMessageBox": ["None"], "wait": ["'x'", "0.5"], "waitForMessage": ["w, 'x'", "w, 1.5", "w", "'w', 0"],
-    "workerExit": ["'x'"],
+    "workerExit": ["'x'"], "workerWaits": ["'x'", "None", ""],
 }
 
 CALLS = LOOP + """
